@@ -34,7 +34,7 @@ use policy_core::url::{Binding, EndpointUrl, HostPort};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 const INTERNAL: usize = 4;
@@ -74,13 +74,21 @@ enum Naive {
     Through,
 }
 
+/// What a connection has done so far.
+#[derive(Debug, Default)]
+struct Done {
+    tried: u32,
+    /// The `log` actions that ran, in order.
+    logs: Vec<Decider>,
+}
+
 /// The internal endpoint that serves a target.
 fn serving(target: usize) -> Option<usize> {
     (target < TARGETS - 1).then_some(target.min(WILD))
 }
 
 impl Net {
-    fn run(&self, file: &str, actions: &[Action], client: u8, tried: &mut u32) -> (Naive, usize) {
+    fn run(&self, file: &str, actions: &[Action], client: u8, done: &mut Done) -> (Naive, usize) {
         for (at, action) in actions.iter().enumerate() {
             let refused = || (Naive::Refused((file.to_owned(), at)), at);
             match *action {
@@ -89,27 +97,27 @@ impl Net {
                         return refused();
                     }
                 }
-                Action::Forward(to, or_continue, _) => match self.forward(to, client, tried) {
+                Action::Forward(to, or_continue, _) => match self.forward(to, client, done) {
                     Some(ended) => return (ended, at),
                     None if or_continue => {}
                     None => return refused(),
                 },
                 Action::Deny | Action::Close => return refused(),
-                Action::Log => {}
+                Action::Log => done.logs.push((file.to_owned(), at)),
             }
         }
         (Naive::Through, 0)
     }
 
     /// `None` if the forward failed.
-    fn forward(&self, target: usize, client: u8, tried: &mut u32) -> Option<Naive> {
-        if *tried >= MAX_HOPS {
+    fn forward(&self, target: usize, client: u8, done: &mut Done) -> Option<Naive> {
+        if done.tried >= MAX_HOPS {
             return None;
         }
-        *tried += 1;
+        done.tried += 1;
         let to = serving(target)?;
         if let Some(policy) = &self.internal[to] {
-            match self.run(&format!("{to}.yml"), policy, client, tried).0 {
+            match self.run(&format!("{to}.yml"), policy, client, done).0 {
                 Naive::Through => {}
                 ended => return Some(ended),
             }
@@ -117,19 +125,21 @@ impl Net {
         (!self.unreached[to]).then_some(Naive::Upstream(to))
     }
 
-    /// Where a connection ends, and who decides; nobody does if it falls through where it comes in.
-    fn decide(&self, client: u8) -> (Naive, Option<Decider>) {
-        let (ended, at) = self.run("public.yml", &self.public, client, &mut 0);
+    /// Where a connection ends, who decides – nobody does if it falls through where it comes in – and which actions
+    /// logged something.
+    fn decide(&self, client: u8) -> (Naive, Option<Decider>, Vec<Decider>) {
+        let mut done = Done::default();
+        let (ended, at) = self.run("public.yml", &self.public, client, &mut done);
         let decider = match &ended {
             Naive::Upstream(_) => Some(("public.yml".to_owned(), at)),
             Naive::Refused(decider) => Some(decider.clone()),
             Naive::Through => None,
         };
-        (ended, decider)
+        (ended, decider, done.logs)
     }
 
     fn files(&self) -> HashMap<String, String> {
-        let mut files = HashMap::from([("public.yml".to_owned(), policy(&self.public))]);
+        let mut files = HashMap::from([("public.yml".to_owned(), policy("public.yml", &self.public))]);
         let mut edge = format!(
             "version: 1\nlimits: {{max_hops: {MAX_HOPS}}}\nendpoints:\n  - {{name: e, url: \"tcp://e:9\", \
              traffic_policy_file: public.yml}}\ninternal_endpoints:\n"
@@ -145,7 +155,7 @@ impl Net {
             .expect("a String");
             if let Some(actions) = actions {
                 write!(edge, ", traffic_policy_file: {file}").expect("a String");
-                files.insert(file, policy(actions));
+                files.insert(file.clone(), policy(&file, actions));
             }
             edge.push_str("}\n");
         }
@@ -174,9 +184,9 @@ fn target(to: usize) -> String {
     format!("tcp://n{to}.internal:{}", if to == TARGETS - 1 { 23 } else { 22 })
 }
 
-fn policy(actions: &[Action]) -> String {
+fn policy(file: &str, actions: &[Action]) -> String {
     let mut text = "on_tcp_connect:\n- actions:\n".to_owned();
-    for action in actions {
+    for (at, action) in actions.iter().enumerate() {
         let line = match action {
             Action::Restrict(allowed, enforce) => {
                 let entries: Vec<_> =
@@ -199,7 +209,7 @@ fn policy(actions: &[Action]) -> String {
             }
             Action::Deny => "{type: deny}".to_owned(),
             Action::Close => "{type: close-connection}".to_owned(),
-            Action::Log => "{type: log, config: {metadata: {a: 1}}}".to_owned(),
+            Action::Log => format!("{{type: log, config: {{metadata: {}}}}}", logged(&(file.to_owned(), at))),
         };
         writeln!(text, "  - {line}").expect("a String");
     }
@@ -249,6 +259,16 @@ fn last_part(file: &str) -> Option<&str> {
     Path::new(file).file_name()?.to_str()
 }
 
+/// What a `log` action attaches: where it stands.
+fn logged((file, at): &Decider) -> Value {
+    json!({"at": at, "file": file})
+}
+
+/// What the edge attached to its event.
+fn logs(route: &Route) -> Vec<Value> {
+    route.logs.iter().map(|metadata| serde_json::to_value(&**metadata).expect("metadata")).collect()
+}
+
 /// The line of an action in the policy that [`policy`] writes.
 fn line(at: usize) -> u32 {
     u32::try_from(at).expect("few actions") + 3
@@ -262,7 +282,7 @@ fn chains_end_where_the_naive_recursion_ends() {
         let Some(generation) = net.load(Path::new("/etc/forwarder")) else { return Ok(()) };
         loaded.set(loaded.get() + 1);
         for client in 0..8 {
-            let (ended, decider) = net.decide(client);
+            let (ended, decider, logging) = net.decide(client);
             let route = edge(&net, &generation, client);
             let wanted = match ended {
                 Naive::Upstream(at) => Some(upstream(at)),
@@ -274,6 +294,7 @@ fn chains_end_where_the_naive_recursion_ends() {
                 prop_assert_eq!(route.verdict.file.as_deref().and_then(last_part), Some(file.as_str()));
                 prop_assert_eq!(route.verdict.position.map(|it| it.line), Some(line(at)));
             }
+            prop_assert_eq!(logs(&route), logging.iter().map(logged).collect::<Vec<_>>(), "client {}: {:?}", client, route);
             prop_assert!(route.hops.len() <= MAX_HOPS as usize);
             admitted.set(admitted.get() + u32::from(wanted.is_some()));
         }
@@ -296,6 +317,16 @@ fn eval(policy: &PathBuf, file: &Path, offline: &[String], client: u8) -> Option
         return None;
     }
     Some(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}{errors}")))
+}
+
+/// What the `log` actions of an answer attached.
+fn said_logs(said: &Value) -> Vec<Value> {
+    let effects = said["effects"].as_array().expect("effects");
+    effects
+        .iter()
+        .filter(|effect| effect["effect"] == "log")
+        .map(|effect| effect["metadata"].clone())
+        .collect()
 }
 
 #[test]
@@ -330,6 +361,7 @@ fn a_dry_run_says_what_the_edge_does() {
             let at = verdict.position.map(|it| (u64::from(it.line), u64::from(it.column)));
             assert_eq!(said["at"]["line"].as_u64().zip(said["at"]["column"].as_u64()), at, "{context}");
             assert_eq!(said["way"]["hops"], Value::from(hops), "{context}");
+            assert_eq!(said_logs(&said), logs(&route), "{context}");
             let server = route.upstream.as_ref().map(ToString::to_string);
             assert_eq!(said["way"]["upstream"].as_str(), server.as_deref(), "{context}");
             let decided = verdict.policy_sha256.map(|digest| digest.to_string());
@@ -389,7 +421,7 @@ impl Agents {
             if let Some(actions) = actions {
                 let file = format!("{name}.yml");
                 write!(text, ", traffic_policy_file: {file}").expect("a String");
-                fs::write(folder.join(file), policy(actions)).expect("writable");
+                fs::write(folder.join(&file), policy(&file, actions)).expect("writable");
             }
             text.push_str("}\n");
         }
@@ -399,7 +431,9 @@ impl Agents {
     /// The same online at an edge, where the connection comes in first; `None` if a policy cannot be used.
     fn online(&self) -> Option<Vec<Arc<OnlineEndpoint>>> {
         let online = |(name, host, actions, server): Member<'_>| {
-            let program = actions.map(|actions| Program::from_policy(format!("{name}.yml"), policy(actions)));
+            let program = actions.map(|actions| {
+                Program::from_policy(format!("{name}.yml"), policy(&format!("{name}.yml"), actions))
+            });
             Some(endpoint(&name, &host, program.transpose().ok()?, &server))
         };
         self.members().into_iter().map(online).collect()
