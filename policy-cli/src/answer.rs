@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use policy_core::cel::Value;
 use policy_core::compile::{Digest, Program};
 use policy_core::diagnostic::printable;
 use policy_core::evaluate::{AsWritten, Evaluation, Record, Recording};
@@ -152,6 +153,8 @@ pub(crate) enum Performed {
     Log(Arc<PlainMap>),
     /// Anything else, by its name.
     Other(&'static str),
+    /// Not asked for, but done: a variable was set.
+    Set(Arc<str>, Value),
 }
 
 /// What the policy of a run asked for, in order.
@@ -163,6 +166,7 @@ pub(crate) fn performed(run: &Run<'_>) -> Vec<Performed> {
             Record::Reply { reply, .. } => {
                 out.extend(open.take().and_then(|effect| shape(run, effect, reply)))
             }
+            Record::Variable { name, value, .. } => out.push(Performed::Set(Arc::clone(name), value.clone())),
             _ => {}
         }
     }

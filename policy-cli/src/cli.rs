@@ -4,7 +4,7 @@ mod secrets;
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use policy_core::catalog;
@@ -12,7 +12,9 @@ use policy_core::cel::Timestamp;
 use policy_core::diagnostic::{Code, did_you_mean};
 use policy_core::facts::GivenFacts;
 use policy_core::message::{HeaderError, Headers, RequestUrl, RequestUrlError, is_token};
+pub(crate) use policy_core::scenarios::Availability as TargetState;
 use policy_core::url::EndpointUrl;
+use regex::Regex;
 
 pub(crate) use secrets::without_secrets;
 
@@ -30,6 +32,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Lint(Lint),
     Eval(Box<Eval>),
+    Test(Test),
     Compile(Compile),
     Explain(Explain),
     Completions(Completions),
@@ -106,6 +109,8 @@ pub(crate) enum Kind {
     Edge,
     /// IP policies.
     IpPolicies,
+    /// Scenarios of a policy, `*.test.yml`.
+    Test,
     /// A list of networks, one a line; may be packed with gzip.
     List,
 }
@@ -268,6 +273,54 @@ pub(crate) struct Eval {
     pub(crate) format: Option<Format>,
 }
 
+/// Run the cases of scenario files: what a policy should do with connections and requests.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  policy test device1.test.yml               one file
+  policy test .                              every `*.test.yml` below a folder
+  policy test --run 'office|fallback' .      cases whose name matches
+  policy test --only-failures --format json .
+
+A scenario file names a policy or a configuration, and cases:
+
+  policy: device1.yml
+  cases:
+    - name: the office reaches device1
+      ip: 203.0.113.42
+      expect: {forward: 'tcp://device1.internal:22'}
+    - name: everyone else is refused
+      ip: [198.51.100.1, '2001:db8::1']
+      expect: {deny: true}
+
+Paths are relative to the file. Exit codes: 0 all pass, 1 some fail, 2 a file cannot be used or no test was found.")]
+pub(crate) struct Test {
+    /// Scenario files, or folders that are searched for `*.test.yml`, `*.test.yaml` and `*.test.json`.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Run only the cases whose name matches a regular expression.
+    #[arg(long, value_name = "REGEX", value_parser = parse_regex)]
+    pub(crate) run: Option<Regex>,
+    /// Show only the cases that fail.
+    #[arg(long)]
+    pub(crate) only_failures: bool,
+    /// How to print the results.
+    #[arg(long, value_enum, default_value_t = TestFormat::Text)]
+    pub(crate) format: TestFormat,
+}
+
+/// How results of cases are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TestFormat {
+    /// For people.
+    Text,
+    /// For programs; see `version` in the output.
+    Json,
+}
+
+fn parse_regex(text: &str) -> Result<Regex, String> {
+    Regex::new(text).map_err(|_| "not a regular expression".to_owned())
+}
+
 /// Print the program that a policy becomes: classes of addresses, code for each, sizes and bounds.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -318,26 +371,6 @@ pub(crate) enum Format {
 pub(crate) struct Target {
     pub(crate) url: EndpointUrl,
     pub(crate) state: TargetState,
-}
-
-/// What becomes of a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TargetState {
-    Online,
-    Offline,
-    /// Online, and its server does not answer.
-    Refused,
-    /// Online, and its server does not answer in time.
-    Slow,
-    /// Its server answers with this status.
-    Respond(u16),
-}
-
-impl TargetState {
-    /// True if connections get there.
-    pub(crate) const fn is_reached(self) -> bool {
-        matches!(self, Self::Online | Self::Respond(_))
-    }
 }
 
 /// `VAULT/NAME=VALUE`.
@@ -401,19 +434,7 @@ fn parse_time(text: &str) -> Result<Timestamp, String> {
 fn parse_target(text: &str) -> Result<Target, String> {
     let (url, state) =
         text.rsplit_once('=').ok_or("write URL=STATE, e.g. tcp://device1.internal:22=offline")?;
-    let state = match state {
-        "online" => TargetState::Online,
-        "offline" => TargetState::Offline,
-        "refused" => TargetState::Refused,
-        "slow" => TargetState::Slow,
-        _ => match state.strip_prefix("respond:").and_then(status) {
-            Some(status) => TargetState::Respond(status),
-            None => {
-                let known = "`online`, `offline`, `refused`, `slow` or `respond:STATUS`";
-                return Err(format!("a target is {known}"));
-            }
-        },
-    };
+    let state = TargetState::parse(state).ok_or_else(|| format!("a target is {}", TargetState::FORMS))?;
     Ok(Target { url: parse_url(url)?, state })
 }
 
@@ -437,6 +458,36 @@ fn parse_keys(text: &str) -> Result<(String, PathBuf), String> {
 }
 
 impl Eval {
+    /// A call that says nothing but the policy.
+    pub(crate) fn of_policy(policy: &Path) -> Self {
+        Self {
+            policy: policy.to_owned(),
+            ip: None,
+            ips: None,
+            target: Vec::new(),
+            set: Vec::new(),
+            geoip: Vec::new(),
+            categories: None,
+            endpoint: None,
+            url: None,
+            request: None,
+            response: None,
+            method: None,
+            header: Vec::new(),
+            body: None,
+            secret: Vec::new(),
+            keys: Vec::new(),
+            login: None,
+            ip_policies: None,
+            now: None,
+            seed: None,
+            explain: false,
+            expect: None,
+            has_upstream: false,
+            format: None,
+        }
+    }
+
     /// True if a request is sent over the connection.
     pub(crate) fn has_request(&self) -> bool {
         self.url.is_some() || self.request.is_some()

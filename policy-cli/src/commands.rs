@@ -6,3 +6,4 @@ pub(crate) mod explain;
 pub(crate) mod lint;
 pub(crate) mod overview;
 pub(crate) mod shell;
+pub(crate) mod test;

@@ -17,6 +17,7 @@ mod ip_policies;
 mod lists;
 mod render;
 mod report;
+mod suite;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
             None => commands::overview::run(),
             Some(Command::Lint(args)) => commands::lint::run(&args),
             Some(Command::Eval(args)) => commands::eval::run(&args),
+            Some(Command::Test(args)) => commands::test::run(&args),
             Some(Command::Compile(args)) => commands::compile::run(&args),
             Some(Command::Explain(args)) => commands::explain::run(&args),
             Some(Command::Completions(args)) => commands::shell::completions(&args),

@@ -5,4 +5,5 @@ mod ended_run;
 pub(crate) mod explain;
 pub(crate) mod github;
 pub(crate) mod json;
+pub(crate) mod tests;
 pub(crate) mod text;

@@ -22,6 +22,7 @@ const ROOMS: &[&str] = &[
     "lists",
     "answer",
     "report",
+    "suite",
     "render",
     "ip_policies",
     "commands",

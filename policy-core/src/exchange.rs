@@ -190,6 +190,21 @@ impl Effect {
         }
     }
 
+    /// The names of all of them.
+    pub const NAMES: [&'static str; 11] = [
+        "forward",
+        "log",
+        "read_body",
+        "count_request",
+        "ask_circuit",
+        "get_secret",
+        "fetch_keys",
+        "send_request",
+        "log_in",
+        "inspect",
+        "end_tls",
+    ];
+
     /// True if a reply is one to this effect.
     pub(crate) const fn takes(self, reply: &Reply) -> bool {
         matches!(

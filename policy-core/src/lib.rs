@@ -99,6 +99,7 @@ pub mod reference;
 pub mod requests;
 pub mod resolve;
 mod run;
+pub mod scenarios;
 /// How fields are declared and documented.
 pub mod schema;
 mod settings;

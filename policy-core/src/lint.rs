@@ -13,6 +13,7 @@ use crate::diagnostic::Diagnostics;
 use crate::edge;
 use crate::ip_policies;
 use crate::parse::{self, Document};
+use crate::scenarios;
 use crate::source::Source;
 
 pub use detect::Foreign;
@@ -138,6 +139,7 @@ fn check_as(
         DocumentKind::Edge => drop(edge::check_document(document, options, &mut diagnostics)),
         DocumentKind::Agent => drop(agent::check_document(document, options, &mut diagnostics)),
         DocumentKind::IpPolicies => drop(ip_policies::check_document(document, options, &mut diagnostics)),
+        DocumentKind::Test => drop(scenarios::check_document(document, options, &mut diagnostics)),
         DocumentKind::Embedding => {
             embedded::report(document.source(), &embedded::embedded(document), &mut diagnostics);
         }

@@ -12,10 +12,11 @@ use crate::message::{Request, Response};
 use crate::options::CheckOptions;
 use crate::parse::{self, NodeRef};
 use crate::reader::{Fields, Reader, head};
-use crate::schema::{Context, Declared, Field, FieldDoc, Integer, rows};
+use crate::schema::{Context, Declared, Field, FieldDoc, Integer, Record, rows};
 use crate::source::Source;
 
-use kinds::{AbsoluteUrl, BodyText, HeaderMap, Method, Of, Time, Version};
+pub(crate) use kinds::Time;
+use kinds::{AbsoluteUrl, BodyText, HeaderMap, Method, Of, Version};
 
 static METHOD: Field<Method> = Field::default("method", Method, "GET", "The method.");
 static URL: Field<AbsoluteUrl> =
@@ -41,6 +42,11 @@ static BODY_RECEIVED: Field<Time> = Field::optional("body_received", Time, "When
 static STATUS_CODE: Field<Integer> =
     Field::default("status_code", Integer(100, 599), "200", "The status code.");
 static BODY: Field<BodyText> = Field::optional("body", BodyText, "The body.");
+
+/// A request where another file wants one.
+pub(crate) const REQUEST_MAP: Record<Request> = Record { fields: REQUEST, ignored: &[], read: request };
+/// A response where another file wants one.
+pub(crate) const RESPONSE_MAP: Record<Response> = Record { fields: RESPONSE, ignored: &[], read: response };
 
 const REQUEST: Declared =
     &[&METHOD, &URL, &VERSION, &HEADERS, &BODY, &TRAILERS, &HEADER_RECEIVED, &BODY_RECEIVED];

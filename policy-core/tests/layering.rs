@@ -61,6 +61,7 @@ const ROOMS: &[&str] = &[
     "language",
     "given",
     "requests",
+    "scenarios",
     "categories",
     // Files, policies and configurations.
     "ip_policies",

@@ -1,5 +1,6 @@
 //! `policy eval`: a dry run is a host that answers from a script.
 
+mod counts;
 mod known;
 mod missing;
 mod network;
@@ -26,11 +27,13 @@ use crate::files::read;
 use crate::hidden::Hidden;
 use crate::ip_policies;
 use crate::render;
-use known::EvalInputs;
+pub(crate) use counts::Counts;
+pub(crate) use known::{CaseFiles, EvalInputs};
+pub(crate) use request::load as request_file;
 pub(crate) use single::load;
 
 /// Who is asked.
-enum Subject {
+pub(crate) enum Subject {
     /// One policy, by itself.
     Policy(Box<single::Policy>),
     /// An endpoint of a configuration: the whole way through the policies of targets.
@@ -39,6 +42,13 @@ enum Subject {
 
 impl Subject {
     fn ask(&self, ip: IpAddr, known: &EvalInputs, args: &Eval) -> Result<Answer, Failure> {
+        let mut answer = self.ask_openly(ip, known, args)?;
+        answer.hide(&Hidden::new(&args.secret));
+        Ok(answer)
+    }
+
+    /// The answer with the secrets in it.
+    pub(crate) fn ask_openly(&self, ip: IpAddr, known: &EvalInputs, args: &Eval) -> Result<Answer, Failure> {
         let provided = known.provided(ip)?;
         let answer = match self {
             Self::Policy(policy) => policy.ask(&provided, known, args),
@@ -48,9 +58,23 @@ impl Subject {
         if let Some(why) = provided.failure() {
             return Err(Failure::Usage(why.to_owned()));
         }
-        let mut answer = answer?;
-        answer.hide(&Hidden::new(&args.secret));
-        Ok(answer)
+        answer
+    }
+
+    /// The files of its policies.
+    pub(crate) fn files(&self) -> Vec<&str> {
+        match self {
+            Self::Policy(policy) => vec![policy.program.file()],
+            Self::Network(network) => network.files().collect(),
+        }
+    }
+
+    /// A target or an expectation that no policy names is a typing error, not an answer.
+    pub(crate) fn check_names(&self, args: &Eval) -> Result<(), Failure> {
+        match self {
+            Self::Policy(policy) => policy.check_names(args),
+            Self::Network(network) => network.check_names(args),
+        }
     }
 
     /// The facts that policies may read.
@@ -113,7 +137,7 @@ fn answer(subject: &Subject, known: &EvalInputs, args: &Eval) -> Result<Exit, Fa
 }
 
 /// A policy, or the endpoint of a configuration.
-fn subject(args: &Eval) -> Result<Subject, Failure> {
+pub(crate) fn subject(args: &Eval) -> Result<Subject, Failure> {
     let given = read(&args.policy)?;
     if let Some(network) = network::load(&given, args)? {
         if args.has_request() {

@@ -187,6 +187,7 @@ const fn document_kind(kind: Kind) -> Option<DocumentKind> {
         Kind::Agent => Some(DocumentKind::Agent),
         Kind::Edge => Some(DocumentKind::Edge),
         Kind::IpPolicies => Some(DocumentKind::IpPolicies),
+        Kind::Test => Some(DocumentKind::Test),
     }
 }
 

@@ -366,7 +366,7 @@ fn details(answer: &Answer) -> Details<'_> {
         listed_at: answer.listed_at.as_ref().map(|at| Listed { file: &at.file, line: at.line }),
         policy_sha256,
         served_sha256,
-        effects: answer.effects.iter().map(effect).collect(),
+        effects: answer.effects.iter().filter_map(effect).collect(),
         assumed_online: answer.assumed_online.iter().map(ToString::to_string).collect(),
         assumed: answer.assumed.iter().map(|it| it.name()).collect(),
         assumed_unserved: answer.assumed_unserved.iter().map(ToString::to_string).collect(),
@@ -409,8 +409,8 @@ fn response(response: &Response) -> ResponseShape<'_> {
     }
 }
 
-fn effect(performed: &Performed) -> EffectShape<'_> {
-    match performed {
+fn effect(performed: &Performed) -> Option<EffectShape<'_>> {
+    Some(match performed {
         Performed::Forward(target, code) => EffectShape::Forward {
             target: target.to_string(),
             reply: if code.is_some() { "failed" } else { "forwarded" },
@@ -418,5 +418,6 @@ fn effect(performed: &Performed) -> EffectShape<'_> {
         },
         Performed::Log(metadata) => EffectShape::Log { metadata },
         Performed::Other(effect) => EffectShape::Other { effect },
-    }
+        Performed::Set(..) => return None,
+    })
 }

@@ -12,6 +12,7 @@ use crate::model::manifest;
 use crate::parse::{Document, Limits, NodeKind, NodeRef};
 use crate::phase::Phase;
 use crate::reader::Fields;
+use crate::scenarios::looks_like_scenarios;
 use crate::source::Span;
 
 /// What a file of another program is.
@@ -184,6 +185,9 @@ fn kind(root: NodeRef<'_>) -> Option<DocumentKind> {
     }
     if ip_policies::looks_like_ip_policies(root.document()) {
         return Some(DocumentKind::IpPolicies);
+    }
+    if looks_like_scenarios(&top) {
+        return Some(DocumentKind::Test);
     }
     // A misspelt phase is a policy with a fault, not a file of another kind.
     let near = |text: &str| did_you_mean(text, Phase::ALL.map(Phase::name)).is_some();

@@ -16,6 +16,8 @@ pub enum DocumentKind {
     Agent,
     /// IP policies.
     IpPolicies,
+    /// Scenarios of a policy, `*.test.yml`.
+    Test,
     /// A file of another kind that holds policies, such as a Kubernetes manifest. They are named and not checked.
     Embedding,
 }

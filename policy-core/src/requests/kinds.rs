@@ -214,7 +214,7 @@ impl Kind for BodyText {
 
 /// A time in RFC 3339.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Time;
+pub(crate) struct Time;
 
 impl Kind for Time {
     type Value = Timestamp;

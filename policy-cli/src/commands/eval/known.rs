@@ -1,6 +1,8 @@
 //! What the call says of connections: facts, files, and which of it was asked for.
 
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use policy_core::categories::{Categories, load_categories};
@@ -10,22 +12,42 @@ use policy_core::message::{Request, Response};
 use policy_core::url::EndpointUrl;
 use policy_core::variables;
 
+use super::counts::Counts;
 use super::{request, world};
 use crate::cli::Eval;
 use crate::exit::{Failure, note};
 use crate::geoip::{Databases, GeoFacts};
 
 /// What the call says of the connection beside its address and endpoint.
-pub(super) struct EvalInputs {
+pub(crate) struct EvalInputs {
     given: GivenFacts,
-    databases: Databases,
-    categories: Option<Categories>,
+    files: CaseFiles,
     now: Option<Timestamp>,
     seed: Option<u64>,
     pub(super) request: Option<Request>,
     pub(super) response: Option<Response>,
     pub(super) keys: world::KeySets,
     pub(super) asked: Asked,
+    /// Requests that came before.
+    pub(super) counts: Arc<Counts>,
+}
+
+/// What files know of addresses.
+#[derive(Clone)]
+pub(crate) struct CaseFiles {
+    databases: Arc<Databases>,
+    categories: Option<Arc<Categories>>,
+}
+
+impl CaseFiles {
+    /// Reads them.
+    pub(crate) fn read(geoip: &[PathBuf], categories: Option<&Path>) -> Result<Self, Failure> {
+        let load = |path| request::load(path, |source, _| load_categories(source)).map(Arc::new);
+        Ok(Self {
+            databases: Arc::new(Databases::read(geoip)?),
+            categories: categories.map(load).transpose()?,
+        })
+    }
 }
 
 /// What policies have asked for of what was given, in the order of the command line.
@@ -78,35 +100,35 @@ impl Asked {
 
 impl EvalInputs {
     pub(super) fn from_args(args: &Eval) -> Result<Self, Failure> {
-        let mut given = GivenFacts::default();
-        for (path, value) in &args.set {
-            given.set(path, value).map_err(|error| Failure::Usage(format!("--set: {error}")))?;
-        }
         let (request, response) = (request::from_args(args)?, request::response_from_args(args)?);
         if request.is_none() && (response.is_some() || !args.header.is_empty()) {
             let message = "--response and --header are for a request: give one with `--url` or `--request`";
             return Err(Failure::Usage(message.to_owned()));
         }
-        Ok(Self {
-            given,
-            databases: Databases::read(&args.geoip)?,
-            categories: args
-                .categories
-                .as_deref()
-                .map(|path| request::load(path, load_categories))
-                .transpose()?,
-            now: args.now,
-            seed: args.seed,
-            request,
-            response,
-            keys: world::key_sets(args)?,
-            asked: Asked::new(args),
-        })
+        let files = CaseFiles::read(&args.geoip, args.categories.as_deref())?;
+        Self::of_case(args, (request, response), world::key_sets(args)?, &files, &Arc::default())
+    }
+
+    /// What a case says, of which the files were read.
+    pub(crate) fn of_case(
+        args: &Eval,
+        (request, response): (Option<Request>, Option<Response>),
+        keys: world::KeySets,
+        files: &CaseFiles,
+        counts: &Arc<Counts>,
+    ) -> Result<Self, Failure> {
+        let mut given = GivenFacts::default();
+        for (path, value) in &args.set {
+            given.set(path, value).map_err(|error| Failure::Usage(format!("--set: {error}")))?;
+        }
+        let (files, counts) = (files.clone(), Arc::clone(counts));
+        let (now, seed, asked) = (args.now, args.seed, Asked::new(args));
+        Ok(Self { given, files, now, seed, request, response, keys, asked, counts })
     }
 
     /// True if files say what is known of an address.
     pub(super) fn knows_addresses(&self) -> bool {
-        !self.databases.is_empty() || self.categories.is_some()
+        !self.files.databases.is_empty() || self.files.categories.is_some()
     }
 
     /// What is known of an address beside what it is.
@@ -118,12 +140,12 @@ impl EvalInputs {
         let mut categories = GivenFacts::default();
         let server_categories = server.map(|server| ("conn.server_ip.categories", server));
         for (path, address) in [("conn.client_ip.categories", ip)].into_iter().chain(server_categories) {
-            let Some(known) = &self.categories else { break };
+            let Some(known) = &self.files.categories else { break };
             // INVARIANT: names of categories have no commas.
             let set = categories.set(path, &known.of(address).join(","));
             set.map_err(|error| Failure::Internal(format!("--categories: {error}")))?;
         }
-        let geo = (!self.databases.is_empty()).then(|| self.databases.about(ip, server));
+        let geo = (!self.files.databases.is_empty()).then(|| self.files.databases.about(ip, server));
         Ok(Provided { ip, given: &self.given, categories, geo })
     }
 

@@ -35,7 +35,7 @@ use crate::{lists, render};
 const MAX_DRAWS: usize = 64;
 
 /// The endpoints of a configuration, and the one where the connection comes in.
-pub(super) struct Network {
+pub(crate) struct Network {
     nodes: Vec<Node>,
     entry: usize,
     /// The URL at which the connection comes in, if it is one of many that the endpoint serves.
@@ -386,12 +386,17 @@ impl Network {
         self.programs().flat_map(|program| program.needs().iter().copied())
     }
 
+    /// The files of its policies.
+    pub(super) fn files(&self) -> impl Iterator<Item = &str> {
+        self.programs().map(|program| program.file())
+    }
+
     fn programs(&self) -> impl Iterator<Item = &Arc<Program>> {
         self.nodes.iter().filter_map(|node| node.policy.as_ref()?.as_ref().ok())
     }
 
     /// A target or an expectation that no policy names is a typing error, not an answer.
-    fn check_names(&self, args: &Eval) -> Result<(), Failure> {
+    pub(super) fn check_names(&self, args: &Eval) -> Result<(), Failure> {
         let expected = args.expect.iter().filter_map(|expected| match expected {
             Expectation::Forward(url) => Some(("--expect", url)),
             _ => None,

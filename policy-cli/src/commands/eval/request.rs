@@ -30,8 +30,7 @@ pub(super) fn from_args(args: &Eval) -> Result<Option<Request>, Failure> {
     let mut request = match (&args.request, &args.url) {
         (Some(path), _) => {
             is_file(path)?;
-            let (path, entry) = numbered(path);
-            load(path, |source| load_request(source, entry))?
+            load(path, load_request)?
         }
         (None, Some(url)) => {
             // As curl has it.
@@ -59,8 +58,7 @@ pub(super) fn from_args(args: &Eval) -> Result<Option<Request>, Failure> {
 /// The response that the upstream is said to give.
 pub(super) fn response_from_args(args: &Eval) -> Result<Option<Response>, Failure> {
     let Some(path) = &args.response else { return Ok(None) };
-    let (path, entry) = numbered(path);
-    load(path, |source| load_response(source, entry)).map(Some)
+    load(path, load_response).map(Some)
 }
 
 /// `FILE#2`: a file and the number of an entry. A file whose name is all of it comes first.
@@ -89,16 +87,17 @@ fn is_file(path: &Path) -> Result<(), Failure> {
 }
 
 /// Reads a file; findings go to standard error.
-pub(super) fn load<T>(
+pub(crate) fn load<T>(
     path: &Path,
-    read: impl FnOnce(&Source) -> (Option<T>, Diagnostics),
+    read: impl FnOnce(&Source, Option<usize>) -> (Option<T>, Diagnostics),
 ) -> Result<T, Failure> {
+    let (path, entry) = numbered(path);
     let given = files::read(path)?;
     let mut found = given.found.clone();
     let loaded = if found.has_errors() {
         None
     } else {
-        let (loaded, later) = read(&given.source);
+        let (loaded, later) = read(&given.source, entry);
         found.append(later);
         loaded
     };

@@ -28,7 +28,7 @@ use crate::render::text::say_findings;
 const TARGET_FLAG: &str = "--target";
 
 /// A policy, and the endpoint that it is for.
-pub(super) struct Policy {
+pub(crate) struct Policy {
     pub(super) program: Program,
     pub(super) url: Option<EndpointUrl>,
 }

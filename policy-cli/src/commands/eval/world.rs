@@ -10,11 +10,12 @@ use policy_core::compile::Program;
 use policy_core::evaluate::{Evaluation, Mode};
 use policy_core::exchange::{
     Answered, Asked, Body, CircuitState, Effect, Findings, ForwardFailure, Identity, LoginReply, Outbound,
-    OutboundFailure, Reply, Secret, Side, SlidingWindow,
+    OutboundFailure, RateVerdict, Reply, Secret, Side,
 };
 use policy_core::message::{Headers, RequestUrl, Response};
 use policy_core::url::EndpointUrl;
 
+use super::counts::Repeated;
 use super::known::{EvalInputs, Item};
 use super::state_of;
 use crate::answer::Assumption;
@@ -61,6 +62,8 @@ pub(super) struct World<'a> {
     /// Flags that would have answered.
     missing: RefCell<Vec<String>>,
     assumed: RefCell<Vec<Assumption>>,
+    rates: Repeated<RateVerdict>,
+    circuits: Repeated<CircuitState>,
 }
 
 impl<'a> World<'a> {
@@ -72,6 +75,8 @@ impl<'a> World<'a> {
             event: RefCell::default(),
             missing: RefCell::default(),
             assumed: RefCell::default(),
+            rates: Repeated::default(),
+            circuits: Repeated::default(),
         }
     }
 
@@ -141,11 +146,15 @@ impl<'a> World<'a> {
             // A dry run records the metadata through its trace.
             (Effect::Log(_), _) => Reply::Logged,
             (Effect::ReadBody { side, max }, _) => self.read(side, max as usize),
-            // Nothing was counted before.
-            (Effect::CountRequest, Some(Asked::Rate { limit, .. })) => {
-                Reply::Rate(SlidingWindow::default().count(limit.capacity, limit.window, Duration::ZERO))
+            (Effect::CountRequest, Some(Asked::Rate { limit, key })) => {
+                let counts = &self.known.counts;
+                let count = || counts.count(run.program().file(), limit, key);
+                Reply::Rate(self.rates.answer(M::SPECIALISED, count))
             }
-            (Effect::AskCircuit, _) => Reply::Circuit(CircuitState::Closed),
+            (Effect::AskCircuit, Some(Asked::Circuit(circuit))) => {
+                let ask = || self.known.counts.ask(run.program().file(), circuit);
+                Reply::Circuit(self.circuits.answer(M::SPECIALISED, ask))
+            }
             (Effect::GetSecret, Some(Asked::Secret { vault, name })) => self.secret(vault, name),
             (Effect::FetchKeys, Some(Asked::KeySet(url))) => self.keys(url),
             (Effect::SendRequest, Some(Asked::Outbound(outbound))) => self.send(outbound),

@@ -117,6 +117,16 @@ impl Timestamp {
         self.seconds
     }
 
+    /// So much later; the last moment that there is, if that is later.
+    #[must_use]
+    pub fn after(self, time: std::time::Duration) -> Self {
+        let nanos = i64::from(self.nanos) + i64::from(time.subsec_nanos());
+        let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        let seconds = self.seconds.saturating_add(seconds).saturating_add(nanos / NANOS);
+        let nanos = u32::try_from(nanos % NANOS).unwrap_or(0);
+        Self::new(seconds, nanos).unwrap_or(Self { seconds: LAST_SECOND, nanos: 0 })
+    }
+
     /// Reads RFC 3339.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

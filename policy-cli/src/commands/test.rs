@@ -1,0 +1,105 @@
+//! `policy test`: cases of scenario files, asked and compared.
+
+mod judge;
+mod load;
+mod run;
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use policy_core::check::CheckOptions;
+use policy_core::lint::{DocumentKind, kind_of};
+
+use crate::cli::{Test, TestFormat};
+use crate::exit::{Exit, Failure, after_output, say, warn};
+use crate::files::{Excluded, Expanded, FoundFile, expand, read_as, shown};
+use crate::render;
+use crate::suite::{Suite, Suites};
+use load::Loaded;
+
+/// Ends of the names of scenario files.
+const ENDS: &[&str] = &[".test.yml", ".test.yaml", ".test.json"];
+
+pub(crate) fn run(args: &Test) -> Result<Exit, Failure> {
+    let Expanded { files, failures, .. } = expand(&args.paths, &Excluded::default());
+    let (tests, others): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|file| file.named || is_test(&file.path));
+    let mut suites = Suites { unusable: failures.len(), ..Suites::default() };
+    for failure in failures {
+        failure.report();
+    }
+    let mut tested = HashSet::new();
+    let mut loaded = Vec::new();
+    for file in tests {
+        match Loaded::read(&file, args.run.as_ref()) {
+            Ok(file) => {
+                tested.extend(file.asked().filter_map(|path| fs::canonicalize(path).ok()));
+                loaded.push(file);
+            }
+            Err(failure) => {
+                failure.report();
+                suites.unusable += 1;
+            }
+        }
+    }
+    suites.untested = untested(&others, &tested);
+    for (file, cases) in run::all(loaded)? {
+        suites.files.push(Suite { file, cases });
+    }
+    let written = show(&suites, args);
+    for name in &suites.untested {
+        warn(&format!("no scenario file names the policy `{name}`"));
+    }
+    let totals = suites.totals();
+    let verdict = match totals.passed + totals.failed + totals.skipped {
+        _ if suites.unusable > 0 => Exit::Usage,
+        0 => {
+            say(match &args.run {
+                Some(pattern) => return none_of(pattern.as_str(), written),
+                None => "no test was found: scenario files are named `*.test.yml`",
+            });
+            Exit::Usage
+        }
+        _ if totals.failed > 0 => Exit::Negative,
+        _ => Exit::Success,
+    };
+    after_output(written, verdict)
+}
+
+/// Nothing that the call asks for is there.
+fn none_of(pattern: &str, written: io::Result<()>) -> Result<Exit, Failure> {
+    say(&format!("no test was found whose name matches `{pattern}`"));
+    after_output(written, Exit::Usage)
+}
+
+fn show(suites: &Suites, args: &Test) -> io::Result<()> {
+    // As it is: a terminal's stripping of control characters would change values.
+    match args.format {
+        TestFormat::Text => {
+            let mut out = anstream::stdout();
+            render::tests::text(&mut out, suites, args.only_failures)?;
+            out.flush()
+        }
+        TestFormat::Json => render::tests::json(&mut io::stdout().lock(), suites, args.only_failures),
+    }
+}
+
+fn is_test(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// The policies among files of a search that no scenarios name.
+fn untested(files: &[FoundFile], tested: &HashSet<PathBuf>) -> Vec<String> {
+    let is_policy = |file: &&FoundFile| {
+        let given = read_as(&file.path, file.outside).ok().filter(|given| !given.found.has_errors());
+        given.is_some_and(|given| {
+            kind_of(&given.source, &CheckOptions::default()) == Some(DocumentKind::Policy)
+        })
+    };
+    let is_tested = |path: &Path| fs::canonicalize(path).is_ok_and(|path| tested.contains(&path));
+    let left = files.iter().filter(|file| !is_tested(&file.path)).filter(is_policy);
+    left.map(|file| shown(&file.path)).collect()
+}

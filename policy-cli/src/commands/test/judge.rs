@@ -1,0 +1,306 @@
+//! Compares an answer with what a case expects.
+
+use std::collections::BTreeMap;
+
+use policy_core::cel::{TextMap, Value};
+use policy_core::message::{Headers, Request, Response};
+use policy_core::outcome::OutcomeKind;
+use policy_core::parse::Plain;
+use policy_core::scenarios::{Expected, ExpectedEffect, ExpectedHeader, ExpectedOutcome};
+use policy_core::source::Span;
+
+use crate::answer::{Answer, Performed, RequestAnswer};
+use crate::cli::Eval;
+use crate::hidden::Hidden;
+use crate::suite::What;
+
+/// Characters of a value that is told.
+const MAX_TOLD: usize = 300;
+
+/// What of an expectation does not hold, and where it stands.
+pub(super) fn unmet(
+    answer: &Answer,
+    expect: &Expected,
+    sent: Option<&Request>,
+    call: &Eval,
+) -> Vec<(Span, What)> {
+    let mut judge = Judge { answer, hidden: Hidden::new(&call.secret), out: Vec::new() };
+    judge.outcome(expect);
+    if let Some(rule) = &expect.rule
+        && answer.rule.as_deref() != Some(&*rule.value)
+    {
+        let got =
+            answer.rule.as_ref().map_or("no rule with a name".to_owned(), |rule| format!("rule `{rule}`"));
+        judge.differs(rule.span, format!("rule `{}`", rule.value), got);
+    }
+    judge.response(expect);
+    judge.request(expect, sent);
+    judge.variables(expect);
+    judge.effects(expect);
+    judge.out
+}
+
+struct Judge<'a> {
+    answer: &'a Answer,
+    hidden: Hidden,
+    out: Vec<(Span, What)>,
+}
+
+impl Judge<'_> {
+    fn differs(&mut self, span: Span, expected: String, got: String) {
+        self.add(span, expected, got, None);
+    }
+
+    fn add(&mut self, span: Span, expected: String, mut got: String, because: Option<String>) {
+        self.hidden.text(&mut got);
+        self.out.push((span, What::Differs { expected: told(&expected), got: told(&got), because }));
+    }
+
+    fn outcome(&mut self, expect: &Expected) {
+        let Some(wanted) = &expect.outcome else { return };
+        let answer = self.answer;
+        if holds(answer, &wanted.value) {
+            let other = answer.draws.iter().find(|draw| {
+                let admitted = draw.decision.is_admitted();
+                !is(draw.decision, draw.target.as_ref(), admitted, None, &wanted.value)
+            });
+            if let Some(other) = other {
+                let got = format!("{}, where the edge draws another endpoint of the pool", other.words());
+                self.differs(wanted.span, words(&wanted.value), got);
+            }
+            return;
+        }
+        let mut because = answer.reason.clone();
+        self.hidden.prose(&mut because);
+        let because = (!because.is_empty()).then_some(because);
+        self.add(wanted.span, words(&wanted.value), answer.outcome.clone(), because);
+    }
+
+    fn response(&mut self, expect: &Expected) {
+        let wanted = &expect.answer;
+        let response = response_of(self.answer);
+        let none = || "no answer to the client".to_owned();
+        if let Some(status) = &wanted.status
+            && response.is_none_or(|response| response.status != status.value)
+        {
+            let got = response.map_or_else(none, |response| format!("status {}", response.status));
+            self.differs(status.span, format!("status {}", status.value), got);
+        }
+        for header in &wanted.headers {
+            match response {
+                Some(response) => self.header(header, &values_of(&response.headers, &header.name.value)),
+                None => self.differs(header.name.span, header_words(header), none()),
+            }
+        }
+        if let Some(body) = &wanted.body {
+            let got = response.map(|response| String::from_utf8_lossy(&response.body).into_owned());
+            if got.as_deref() != Some(&*body.value) {
+                let got = got.map_or_else(none, |got| format!("the body {got:?}"));
+                self.differs(body.span, format!("the body {:?}", body.value), got);
+            }
+        }
+    }
+
+    fn request(&mut self, expect: &Expected, sent: Option<&Request>) {
+        let Some(wanted) = &expect.request else { return };
+        let (Some(sent), Some(changed), true) = (sent, &self.answer.request, self.answer.admitted) else {
+            let span = wanted.url.as_ref().map(|url| url.span);
+            let span = span.or_else(|| wanted.headers.first().map(|header| header.name.span));
+            let span = span.or_else(|| wanted.body.as_ref().map(|body| body.span)).unwrap_or(expect.span);
+            self.differs(span, "a request to the upstream".to_owned(), "none".to_owned());
+            return;
+        };
+        if let Some(url) = &wanted.url {
+            let got = changed.url.as_deref().unwrap_or(&sent.url);
+            if got != &*url.value {
+                self.differs(url.span, format!("the URL {}", url.value), got.to_owned());
+            }
+        }
+        for header in &wanted.headers {
+            self.header(header, &sent_values(sent, changed, &header.name.value));
+        }
+        if let Some(body) = &wanted.body {
+            let got = changed.body.as_deref().unwrap_or(&sent.body);
+            if got != body.value.as_bytes() {
+                let got = format!("{:?}", String::from_utf8_lossy(got));
+                self.differs(body.span, format!("the body {:?}", body.value), got);
+            }
+        }
+    }
+
+    fn header(&mut self, wanted: &ExpectedHeader, got: &[String]) {
+        let is = wanted.values.iter().map(|value| &**value).eq(got.iter().map(String::as_str));
+        if !is {
+            let got = if got.is_empty() { "none".to_owned() } else { got.join(", ") };
+            self.differs(wanted.name.span, header_words(wanted), got);
+        }
+    }
+
+    fn variables(&mut self, expect: &Expected) {
+        let mut set: BTreeMap<&str, &Value> = BTreeMap::new();
+        for performed in &self.answer.effects {
+            if let Performed::Set(name, value) = performed {
+                set.insert(name, value);
+            }
+        }
+        for (name, wanted) in &expect.vars {
+            let got = set.get(&*name.value);
+            if got.is_none_or(|got| !same(wanted, got)) {
+                let got = got.map_or_else(|| "it was not set".to_owned(), |got| got.to_string());
+                self.differs(name.span, format!("`vars.{}` to be {}", name.value, plain_words(wanted)), got);
+            }
+        }
+    }
+
+    fn effects(&mut self, expect: &Expected) {
+        let Some(wanted) = &expect.effects else { return };
+        let got: Vec<&Performed> =
+            self.answer.effects.iter().filter(|performed| !matches!(performed, Performed::Set(..))).collect();
+        let differing =
+            wanted.value.iter().zip(&got).position(|(wanted, got)| !is_effect(&wanted.value, got));
+        let number = wanted.value.len().min(got.len());
+        let Some(at) = differing.or((wanted.value.len() != got.len()).then_some(number)) else { return };
+        let span = wanted.value.get(at).map_or(wanted.span, |effect| effect.span);
+        let expected =
+            wanted.value.get(at).map_or("no further effect".to_owned(), |it| effect_words(&it.value));
+        let got = got.get(at).map_or("no further effect".to_owned(), |got| performed_words(got));
+        self.differs(span, format!("effect {}: {expected}", at + 1), got);
+    }
+}
+
+fn response_of(answer: &Answer) -> Option<&Response> {
+    answer.request.as_ref().and_then(|request| request.response.as_ref())
+}
+
+fn values_of(headers: &Headers, name: &str) -> Vec<String> {
+    let count = headers.count(name).unwrap_or(0);
+    (0..count).filter_map(|at| headers.get(name, at)).map(str::to_owned).collect()
+}
+
+/// The values of a header of a request as it goes on.
+fn sent_values(sent: &Request, changed: &RequestAnswer, name: &str) -> Vec<String> {
+    let of = changed.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    of.map_or_else(|| values_of(&sent.headers, name), |(_, values)| values.clone())
+}
+
+fn holds(answer: &Answer, wanted: &ExpectedOutcome) -> bool {
+    let status = response_of(answer).map(|response| response.status);
+    is(answer.decision, answer.target.as_ref(), answer.admitted, status, wanted)
+}
+
+fn is(
+    decision: OutcomeKind,
+    target: Option<&policy_core::url::EndpointUrl>,
+    admitted: bool,
+    status: Option<u16>,
+    wanted: &ExpectedOutcome,
+) -> bool {
+    match wanted {
+        ExpectedOutcome::Allow => admitted,
+        ExpectedOutcome::Forward(url) => decision == OutcomeKind::Forward && target == Some(url),
+        ExpectedOutcome::Deny => matches!(decision, OutcomeKind::Deny | OutcomeKind::Close),
+        ExpectedOutcome::DenyWith(code) => decision == OutcomeKind::Deny && status == Some(*code),
+        ExpectedOutcome::Close => decision == OutcomeKind::Close,
+        ExpectedOutcome::Error => decision == OutcomeKind::Error,
+        ExpectedOutcome::Respond(code) => decision == OutcomeKind::Respond && status == Some(*code),
+        ExpectedOutcome::Upstream => decision == OutcomeKind::Upstream && admitted,
+        _ => false,
+    }
+}
+
+fn words(wanted: &ExpectedOutcome) -> String {
+    match wanted {
+        ExpectedOutcome::Forward(url) => format!("forward to {url}"),
+        ExpectedOutcome::Deny => "deny".to_owned(),
+        ExpectedOutcome::DenyWith(status) => format!("deny with {status}"),
+        ExpectedOutcome::Close => "close".to_owned(),
+        ExpectedOutcome::Error => "error (failed closed)".to_owned(),
+        ExpectedOutcome::Respond(status) => format!("respond with {status}"),
+        ExpectedOutcome::Upstream => "upstream".to_owned(),
+        _ => "allow".to_owned(),
+    }
+}
+
+fn header_words(header: &ExpectedHeader) -> String {
+    match header.values.as_slice() {
+        [] => format!("no header `{}`", header.name.value),
+        values => format!("`{}: {}`", header.name.value, values.join(", ")),
+    }
+}
+
+fn is_effect(wanted: &ExpectedEffect, got: &Performed) -> bool {
+    match (wanted, got) {
+        (ExpectedEffect::Forward(url), Performed::Forward(target, _)) => url == target,
+        (ExpectedEffect::Log(metadata), Performed::Log(logged)) => *metadata == **logged,
+        (ExpectedEffect::Named(name), got) => **name == *name_of(got),
+        _ => false,
+    }
+}
+
+const fn name_of(performed: &Performed) -> &'static str {
+    match performed {
+        Performed::Forward(..) => "forward",
+        Performed::Log(_) => "log",
+        Performed::Other(name) => name,
+        Performed::Set(..) => "",
+    }
+}
+
+fn effect_words(effect: &ExpectedEffect) -> String {
+    match effect {
+        ExpectedEffect::Forward(url) => format!("forward: {url}"),
+        ExpectedEffect::Log(metadata) => format!("log: {}", plain_words(&Plain::Map(metadata.clone()))),
+        ExpectedEffect::Named(name) => name.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn performed_words(performed: &Performed) -> String {
+    match performed {
+        Performed::Forward(url, _) => format!("forward: {url}"),
+        Performed::Log(metadata) => format!("log: {}", plain_words(&Plain::Map((**metadata).clone()))),
+        other => name_of(other).to_owned(),
+    }
+}
+
+/// Plain data as JSON.
+fn plain_words(plain: &Plain) -> String {
+    policy_core::json::to_string(plain).unwrap_or_default()
+}
+
+/// Whether a value is what a file says. Numbers are compared as numbers.
+fn same(plain: &Plain, value: &Value) -> bool {
+    match (plain, value) {
+        (Plain::Null, Value::Null) => true,
+        (Plain::Bool(plain), Value::Bool(value)) => plain == value,
+        (Plain::Int(plain), Value::Int(value)) => plain == value,
+        (Plain::Int(plain), Value::Uint(value)) => u64::try_from(*plain) == Ok(*value),
+        (Plain::Uint(plain), Value::Uint(value)) => plain == value,
+        #[allow(clippy::cast_precision_loss, reason = "as CEL compares them")]
+        (Plain::Int(plain), Value::Double(value)) => (*plain as f64).total_cmp(value).is_eq(),
+        (Plain::Float(plain), Value::Double(value)) => plain.total_cmp(value).is_eq(),
+        (Plain::String(plain), Value::String(value)) => **plain == **value,
+        (Plain::List(plain), Value::List(values)) => {
+            plain.len() == values.len()
+                && plain.iter().zip(values.iter()).all(|(plain, value)| same(plain, value))
+        }
+        (Plain::Map(plain), Value::Map(values)) => {
+            let has = |(key, plain): &(Box<str>, Plain)| {
+                let found =
+                    values.iter().find(|(name, _)| matches!(name, Value::String(name) if **name == **key));
+                found.is_some_and(|(_, value)| same(plain, value))
+            };
+            plain.0.len() == values.len() && plain.0.iter().all(has)
+        }
+        _ => false,
+    }
+}
+
+/// A value as it is told: long ones are cut.
+fn told(text: &str) -> String {
+    let text = policy_core::diagnostic::printable(text);
+    match text.char_indices().nth(MAX_TOLD) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.into_owned(),
+    }
+}

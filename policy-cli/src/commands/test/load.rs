@@ -1,0 +1,215 @@
+//! Reads a scenario file and what it names: the policy as each case asks it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use policy_core::message::{Request, Response};
+use policy_core::requests::{load_request, load_response};
+use policy_core::scenarios::{Asked, Case, CaseStep, ExpectedOutcome, FileOr, Scenarios, load_scenarios};
+use policy_core::source::{Position, Source, Span};
+use regex::Regex;
+
+use crate::cli::{Eval, Expectation, SecretValue, Target};
+use crate::commands::eval::{self, CaseFiles, Subject};
+use crate::exit::Failure;
+use crate::files::{FoundFile, folder_of, read_as};
+use crate::render::text::say_findings;
+
+/// A scenario file that can be run.
+pub(super) struct Loaded {
+    source: Source,
+    folder: PathBuf,
+    scenarios: Scenarios,
+    files: CaseFiles,
+    subjects: HashMap<Key, Subject>,
+    /// Requests and responses of files, and sets of keys, by their path in the scenarios.
+    requests: HashMap<Box<str>, Request>,
+    responses: HashMap<Box<str>, Response>,
+    keys: HashMap<Box<str>, Arc<str>>,
+    /// The cases that are run, by their places.
+    wanted: Vec<usize>,
+}
+
+/// What a policy is compiled for.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    endpoint: Option<Box<str>>,
+    has_request: bool,
+    has_upstream: bool,
+}
+
+impl Loaded {
+    /// Reads it. What is wrong with it is said on standard error.
+    pub(super) fn read(file: &FoundFile, run: Option<&Regex>) -> Result<Self, Failure> {
+        let given = read_as(&file.path, file.outside)?;
+        let mut found = given.found.clone();
+        let mut scenarios = None;
+        if !found.has_errors() {
+            let (read, later) = load_scenarios(&given.source);
+            scenarios = read;
+            found.append(later);
+        }
+        say_findings(&[given.shown(found)]);
+        let name = given.source.name().to_owned();
+        let scenarios =
+            scenarios.ok_or_else(|| Failure::Usage(format!("`{name}` is not a usable scenario file")))?;
+        let folder = folder_of(&file.path).to_owned();
+        let at = |path: &str| folder.join(path);
+        let geoip: Vec<_> = scenarios.geoip.iter().map(|path| at(&path.value)).collect();
+        let categories = scenarios.categories.as_ref().map(|path| at(&path.value));
+        let files = CaseFiles::read(&geoip, categories.as_deref())?;
+        let is_wanted = |case: &Case| run.is_none_or(|run| run.is_match(&case.name.value));
+        let wanted = scenarios.cases.iter().enumerate();
+        let wanted = wanted.filter(|(_, case)| is_wanted(case)).map(|(at, _)| at).collect();
+        let mut loaded = Self {
+            source: given.source,
+            folder,
+            scenarios,
+            files,
+            subjects: HashMap::new(),
+            requests: HashMap::new(),
+            responses: HashMap::new(),
+            keys: HashMap::new(),
+            wanted,
+        };
+        loaded.read_named()?;
+        Ok(loaded)
+    }
+
+    /// Reads what the cases name, each once.
+    fn read_named(&mut self) -> Result<(), Failure> {
+        let steps: Vec<CaseStep> = self.cases().flat_map(|case| case.steps.iter().cloned()).collect();
+        for step in &steps {
+            for request in step.asked.requests.iter().flatten() {
+                if let FileOr::File(path) = request
+                    && !self.requests.contains_key(&path.value)
+                {
+                    let request = eval::request_file(&self.folder.join(&*path.value), load_request)?;
+                    self.requests.insert(path.value.clone(), request);
+                }
+            }
+            if let Some(FileOr::File(path)) = &step.asked.response
+                && !self.responses.contains_key(&path.value)
+            {
+                let response = eval::request_file(&self.folder.join(&*path.value), load_response)?;
+                self.responses.insert(path.value.clone(), response);
+            }
+            for (_, path) in &step.asked.keys {
+                if !self.keys.contains_key(&path.value) {
+                    let given = crate::files::read(&self.folder.join(&*path.value))?;
+                    self.keys.insert(path.value.clone(), Arc::from(given.source.text()));
+                }
+            }
+            let key = Key::of(&step.asked);
+            if !self.subjects.contains_key(&key) {
+                let subject = eval::subject(&self.call(&step.asked, None, None))?;
+                self.subjects.insert(key, subject);
+            }
+        }
+        Ok(())
+    }
+
+    /// The policy or configuration.
+    fn policy(&self) -> PathBuf {
+        self.folder.join(&*self.scenarios.policy.value)
+    }
+
+    /// The files that are asked.
+    pub(super) fn asked(&self) -> impl Iterator<Item = PathBuf> {
+        let policies = self.subjects.values().flat_map(Subject::files).map(PathBuf::from);
+        policies.chain([self.policy()])
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.source.name()
+    }
+
+    pub(super) const fn files(&self) -> &CaseFiles {
+        &self.files
+    }
+
+    /// The cases that are run.
+    pub(super) fn cases(&self) -> impl Iterator<Item = &Case> {
+        self.wanted.iter().filter_map(|at| self.scenarios.cases.get(*at))
+    }
+
+    pub(super) fn subject(&self, asked: &Asked) -> Option<&Subject> {
+        self.subjects.get(&Key::of(asked))
+    }
+
+    pub(super) fn request<'s>(&'s self, of: &'s FileOr<Request>) -> Option<&'s Request> {
+        match of {
+            FileOr::File(path) => self.requests.get(&path.value),
+            FileOr::Inline(request) => Some(request),
+        }
+    }
+
+    pub(super) fn response<'s>(&'s self, of: &'s FileOr<Response>) -> Option<&'s Response> {
+        match of {
+            FileOr::File(path) => self.responses.get(&path.value),
+            FileOr::Inline(response) => Some(response),
+        }
+    }
+
+    /// The sets of keys of a case.
+    pub(super) fn keys(&self, asked: &Asked) -> Vec<(String, Arc<str>)> {
+        let keys = asked.keys.iter();
+        let keys =
+            keys.filter_map(|(url, path)| Some((url.value.to_string(), self.keys.get(&path.value)?.clone())));
+        keys.collect()
+    }
+
+    /// Where something stands.
+    pub(super) fn position(&self, span: Span) -> Position {
+        self.source.position(span.start)
+    }
+
+    /// A case as a call of `policy eval`.
+    pub(super) fn call(
+        &self,
+        asked: &Asked,
+        request: Option<&Request>,
+        outcome: Option<&ExpectedOutcome>,
+    ) -> Eval {
+        let targets =
+            asked.targets.iter().map(|(url, state)| Target { url: url.value.clone(), state: *state });
+        let secrets = asked.secrets.iter().filter_map(|(name, value)| {
+            let (vault, name) = name.value.split_once('/')?;
+            Some(SecretValue { vault: vault.to_owned(), name: name.to_owned(), value: value.to_string() })
+        });
+        let at = |path: &str| self.folder.join(path);
+        Eval {
+            policy: self.policy(),
+            target: targets.collect(),
+            set: asked.set.iter().map(|(path, value)| (path.value.to_string(), value.to_string())).collect(),
+            endpoint: asked.endpoint.as_ref().map(|endpoint| endpoint.value.to_string()),
+            url: request
+                .map(|request| request.url.clone())
+                .or_else(|| asked.requests.as_ref().map(|_| String::new())),
+            response: asked.response.as_ref().map(|_| PathBuf::new()),
+            secret: secrets.collect(),
+            keys: asked.keys.iter().map(|(url, path)| (url.value.to_string(), at(&path.value))).collect(),
+            login: asked.login.as_deref().map(str::to_owned),
+            ip_policies: self.scenarios.ip_policies.as_ref().map(|path| at(&path.value)),
+            now: asked.now,
+            seed: asked.seed,
+            has_upstream: asked.has_upstream.unwrap_or_default(),
+            expect: outcome.and_then(|outcome| match outcome {
+                ExpectedOutcome::Forward(url) => Some(Expectation::Forward(url.clone())),
+                _ => None,
+            }),
+            ..Eval::of_policy(Path::new(""))
+        }
+    }
+}
+
+impl Key {
+    fn of(asked: &Asked) -> Self {
+        Self {
+            endpoint: asked.endpoint.as_ref().map(|endpoint| endpoint.value.clone()),
+            has_request: asked.requests.is_some(),
+            has_upstream: asked.has_upstream.unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Runs cases on all processors; the results are in the order of the files.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use policy_core::message::{Request, Response};
+use policy_core::scenarios::{Case, CaseStep};
+
+use super::judge;
+use super::load::Loaded;
+use crate::answer::{Answer, Performed};
+use crate::cli::{Eval, TargetState};
+use crate::commands::eval::{Counts, EvalInputs};
+use crate::exit::Failure;
+use crate::suite::{self, Status, Unmet, What};
+
+/// Cases that a thread takes at once.
+const AT_ONCE: usize = 16;
+/// What is told of a case that fails often.
+const MAX_UNMET: usize = 10;
+
+/// Runs the cases of files.
+pub(super) fn all(files: Vec<Loaded>) -> Result<Vec<(String, Vec<suite::Case>)>, Failure> {
+    let work: Vec<(usize, &Case)> =
+        files.iter().enumerate().flat_map(|(at, file)| file.cases().map(move |case| (at, case))).collect();
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let worker = || {
+        loop {
+            let from = next.fetch_add(AT_ONCE, Ordering::Relaxed);
+            let Some(part) = work.get(from..(from + AT_ONCE).min(work.len())) else { return };
+            let results = part.iter().filter_map(|(at, case)| Some((*at, run(files.get(*at)?, case))));
+            let results: Vec<_> = results.collect();
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((from, results));
+            if part.is_empty() {
+                return;
+            }
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(work.len().div_ceil(AT_ONCE));
+    thread::scope(|scope| {
+        (1..threads).for_each(|_| drop(scope.spawn(worker)));
+        worker();
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(from, _)| *from);
+    let mut out: Vec<_> = files.iter().map(|file| (file.name().to_owned(), Vec::new())).collect();
+    for (at, case) in done.into_iter().flat_map(|(_, results)| results) {
+        let case = case?;
+        if let Some((_, cases)) = out.get_mut(at) {
+            cases.push(case);
+        }
+    }
+    Ok(out)
+}
+
+fn run(file: &Loaded, case: &Case) -> Result<suite::Case, Failure> {
+    let status = match &case.skip {
+        Some(reason) => Status::Skipped(reason.to_string()),
+        None => {
+            let unmet = unmet(file, case)?;
+            if unmet.is_empty() { Status::Passed } else { Status::Failed(unmet) }
+        }
+    };
+    Ok(suite::Case { name: case.name.value.to_string(), at: file.position(case.name.span), status })
+}
+
+/// What is not as a case expects.
+fn unmet(file: &Loaded, case: &Case) -> Result<Vec<Unmet>, Failure> {
+    let (counts, mut out) = (Arc::new(Counts::default()), Vec::new());
+    let mut now = Duration::ZERO;
+    for (number, step) in case.steps.iter().enumerate() {
+        now = now.saturating_add(step.after);
+        counts.set_now(now);
+        let several = Several { steps: case.steps.len() > 1, number, step };
+        each_question(file, step, &mut |repeat, ip, request| {
+            let question = Question { file, step, now, counts: &counts };
+            let found = question.ask(ip, request)?;
+            out.extend(found.into_iter().map(|(at, what)| Unmet {
+                at,
+                asked: several.words(repeat, ip, request),
+                what,
+            }));
+            Ok(out.len() < MAX_UNMET)
+        })?;
+        if out.len() >= MAX_UNMET {
+            break;
+        }
+    }
+    Ok(out)
+}
+
+/// Every question of a step, until one has seen enough.
+fn each_question(
+    file: &Loaded,
+    step: &CaseStep,
+    each: &mut dyn FnMut(u32, IpAddr, Option<&Request>) -> Result<bool, Failure>,
+) -> Result<(), Failure> {
+    for repeat in 0..step.repeat {
+        for ip in step.asked.ips.iter().flatten() {
+            let requests: Vec<Option<&Request>> = match &step.asked.requests {
+                Some(requests) => requests.iter().map(|request| file.request(request)).collect(),
+                None => vec![None],
+            };
+            for request in requests {
+                if !each(repeat, *ip, request)? {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A step of which it may have to be said what was asked.
+struct Several<'s> {
+    steps: bool,
+    number: usize,
+    step: &'s CaseStep,
+}
+
+impl Several<'_> {
+    /// What was asked, where a case asks more than once.
+    fn words(&self, repeat: u32, ip: IpAddr, request: Option<&Request>) -> Option<String> {
+        let mut words = Vec::new();
+        if self.steps {
+            words.push(format!("step {}", self.number + 1));
+        }
+        if self.step.repeat > 1 {
+            words.push(format!("time {} of {}", repeat + 1, self.step.repeat));
+        }
+        if self.step.asked.ips.as_ref().is_some_and(|ips| ips.len() > 1) {
+            words.push(format!("from {ip}"));
+        }
+        if let Some(request) = request
+            && self.step.asked.requests.as_ref().is_some_and(|requests| requests.len() > 1)
+        {
+            words.push(format!("{} {}", request.method, request.url));
+        }
+        (!words.is_empty()).then(|| words.join(", "))
+    }
+}
+
+/// A step with what it is asked with.
+struct Question<'q> {
+    file: &'q Loaded,
+    step: &'q CaseStep,
+    /// How long after the begin of the case.
+    now: Duration,
+    counts: &'q Arc<Counts>,
+}
+
+impl Question<'_> {
+    fn ask(
+        &self,
+        ip: IpAddr,
+        request: Option<&Request>,
+    ) -> Result<Vec<(policy_core::source::Position, What)>, Failure> {
+        let (file, asked, expect) = (self.file, &self.step.asked, &self.step.expect);
+        let mut call = file.call(asked, request, expect.outcome.as_ref().map(|outcome| &outcome.value));
+        call.now = asked.now.map(|now| now.after(self.now));
+        let at = file.position(self.step.span);
+        let not_asked = |failure: Failure| match failure {
+            // A question without an answer fails the case; a fault of ours ends the run.
+            Failure::Usage(why) => Ok(vec![(at, What::NotAsked(why))]),
+            other => Err(other),
+        };
+        let Some(subject) = file.subject(asked) else {
+            return Err(Failure::Internal("a case without its policy".to_owned()));
+        };
+        let response = asked.response.as_ref().and_then(|response| file.response(response));
+        let inputs = (request.cloned(), response.cloned());
+        let known = EvalInputs::of_case(&call, inputs, file.keys(asked), file.files(), self.counts);
+        let answer = known.and_then(|known| {
+            subject.check_names(&call)?;
+            subject.ask_openly(ip, &known, &call)
+        });
+        self.counts.record(answer.as_ref().ok().and_then(|answer| succeeded(answer, response, &call)));
+        match answer {
+            Ok(answer) => {
+                let unmet = judge::unmet(&answer, expect, request, &call);
+                Ok(unmet.into_iter().map(|(span, what)| (file.position(span), what)).collect())
+            }
+            Err(failure) => not_asked(failure),
+        }
+    }
+}
+
+/// What circuit breakers learn of a request: nothing if it was not sent on, else whether the upstream answered without a
+/// fault of its own.
+fn succeeded(answer: &Answer, response: Option<&Response>, call: &Eval) -> Option<bool> {
+    if answer.effects.iter().any(|effect| matches!(effect, Performed::Forward(_, Some(_)))) {
+        return Some(false);
+    }
+    let said = call.target.iter().rev().find(|target| Some(&target.url) == answer.target.as_ref());
+    let status = response.map(|response| response.status).or(match said.map(|target| target.state) {
+        Some(TargetState::Respond(status)) => Some(status),
+        _ => None,
+    });
+    answer.admitted.then(|| status.is_none_or(|status| status < 500))
+}

@@ -1,0 +1,150 @@
+//! What became of cases, for people and programs.
+
+use std::io::{self, Write};
+
+use clap::builder::styling::{AnsiColor, Style};
+use policy_core::diagnostic::printable;
+use policy_core::json;
+use policy_core::source::Position;
+use serde::Serialize;
+
+use crate::suite::{Case, Status, Suites, Unmet, What};
+
+const FAIL: Style = AnsiColor::Red.on_default().bold();
+const PASS: Style = AnsiColor::Green.on_default();
+const SKIP: Style = AnsiColor::Yellow.on_default();
+
+/// For people.
+pub(crate) fn text(out: &mut impl Write, suites: &Suites, only_failures: bool) -> io::Result<()> {
+    for suite in &suites.files {
+        for case in &suite.cases {
+            case_text(out, &suite.file, case, only_failures)?;
+        }
+    }
+    let totals = suites.totals();
+    let skipped = if totals.skipped > 0 { format!(", {} skipped", totals.skipped) } else { String::new() };
+    let files = if suites.files.len() == 1 { "file" } else { "files" };
+    writeln!(
+        out,
+        "{} passed, {} failed{skipped} in {} {files}",
+        totals.passed,
+        totals.failed,
+        suites.files.len()
+    )
+}
+
+fn case_text(out: &mut impl Write, file: &str, case: &Case, only_failures: bool) -> io::Result<()> {
+    let (style, word) = match case.status {
+        Status::Passed => (PASS, "pass"),
+        Status::Failed(_) => (FAIL, "FAIL"),
+        Status::Skipped(_) => (SKIP, "skip"),
+    };
+    if only_failures && !matches!(case.status, Status::Failed(_)) {
+        return Ok(());
+    }
+    let (name, Position { line, .. }) = (printable(&case.name), case.at);
+    write!(out, "{style}{word}{style:#} {file}:{line}  {name}")?;
+    match &case.status {
+        Status::Passed => writeln!(out),
+        Status::Skipped(reason) => writeln!(out, "  ({})", printable(reason)),
+        Status::Failed(all) => {
+            writeln!(out)?;
+            all.iter().try_for_each(|unmet| unmet_text(out, file, unmet))
+        }
+    }
+}
+
+fn unmet_text(out: &mut impl Write, file: &str, unmet: &Unmet) -> io::Result<()> {
+    if let Some(asked) = &unmet.asked {
+        writeln!(out, "     {asked}:")?;
+    }
+    let Position { line, column } = unmet.at;
+    match &unmet.what {
+        What::Differs { expected, got, because } => {
+            writeln!(out, "     expected {expected}    ({file}:{line}:{column})")?;
+            writeln!(out, "     got      {got}")?;
+            because.iter().try_for_each(|because| writeln!(out, "     because  {because}"))
+        }
+        What::NotAsked(why) => writeln!(out, "     {why}    ({file}:{line}:{column})"),
+    }
+}
+
+#[derive(Serialize)]
+struct Shape<'a> {
+    version: u32,
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+    cases: Vec<CaseShape<'a>>,
+    /// Policies of searched folders that no scenarios name.
+    untested: &'a [String],
+}
+
+#[derive(Serialize)]
+struct CaseShape<'a> {
+    file: &'a str,
+    name: &'a str,
+    status: &'static str,
+    message: Option<String>,
+    line: u32,
+    column: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failures: Vec<FailureShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct FailureShape<'a> {
+    asked: Option<&'a str>,
+    expected: Option<&'a str>,
+    got: Option<&'a str>,
+    reason: Option<&'a str>,
+    line: u32,
+    column: u32,
+}
+
+/// For programs.
+pub(crate) fn json(out: &mut impl Write, suites: &Suites, only_failures: bool) -> io::Result<()> {
+    let totals = suites.totals();
+    let all = suites.files.iter().flat_map(|suite| suite.cases.iter().map(|case| (&*suite.file, case)));
+    let all = all.filter(|(_, case)| !only_failures || matches!(case.status, Status::Failed(_)));
+    let shape = Shape {
+        version: 1,
+        passed: totals.passed,
+        failed: totals.failed,
+        skipped: totals.skipped,
+        cases: all.map(|(file, case)| case_shape(file, case)).collect(),
+        untested: &suites.untested,
+    };
+    writeln!(out, "{}", json::to_string(&shape)?)
+}
+
+fn case_shape<'a>(file: &'a str, case: &'a Case) -> CaseShape<'a> {
+    let (status, message, failures) = match &case.status {
+        Status::Passed => ("passed", None, Vec::new()),
+        Status::Skipped(reason) => ("skipped", Some(reason.clone()), Vec::new()),
+        Status::Failed(all) => {
+            let lines: Vec<String> = all.iter().map(Unmet::line).collect();
+            ("failed", Some(lines.join("; ")), all.iter().map(failure).collect())
+        }
+    };
+    let Position { line, column } = case.at;
+    CaseShape { file, name: &case.name, status, message, line, column, failures }
+}
+
+fn failure(unmet: &Unmet) -> FailureShape<'_> {
+    let Position { line, column } = unmet.at;
+    let asked = unmet.asked.as_deref();
+    match &unmet.what {
+        What::Differs { expected, got, because } => FailureShape {
+            asked,
+            expected: Some(expected),
+            got: Some(got),
+            reason: because.as_deref(),
+            line,
+            column,
+        },
+        What::NotAsked(why) => {
+            FailureShape { asked, expected: None, got: None, reason: Some(why), line, column }
+        }
+    }
+}

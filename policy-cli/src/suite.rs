@@ -1,0 +1,96 @@
+//! What became of scenario files: what every format of `policy test` shows.
+
+use policy_core::source::Position;
+
+/// What became of all files.
+#[derive(Debug, Default)]
+pub(crate) struct Suites {
+    pub(crate) files: Vec<Suite>,
+    /// Files of the call that could not be used; what is wrong with them has been said.
+    pub(crate) unusable: usize,
+    /// Policies of searched folders that no file names.
+    pub(crate) untested: Vec<String>,
+}
+
+/// What became of the cases of a file.
+#[derive(Debug)]
+pub(crate) struct Suite {
+    pub(crate) file: String,
+    pub(crate) cases: Vec<Case>,
+}
+
+/// What became of a case.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) at: Position,
+    pub(crate) status: Status,
+}
+
+/// How a case ended.
+#[derive(Debug)]
+pub(crate) enum Status {
+    Passed,
+    /// With what was not met.
+    Failed(Vec<Unmet>),
+    /// With the reason.
+    Skipped(String),
+}
+
+/// An expectation that was not met, or a question that could not be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unmet {
+    /// Where it stands.
+    pub(crate) at: Position,
+    /// Of a case that asks more than once: what was asked.
+    pub(crate) asked: Option<String>,
+    pub(crate) what: What,
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// Something else was expected.
+    Differs {
+        expected: String,
+        got: String,
+        /// Why the policy decides so.
+        because: Option<String>,
+    },
+    /// There is no answer.
+    NotAsked(String),
+}
+
+/// Numbers of cases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
+}
+
+impl Suites {
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for case in self.files.iter().flat_map(|file| &file.cases) {
+            let count = match case.status {
+                Status::Passed => &mut totals.passed,
+                Status::Failed(_) => &mut totals.failed,
+                Status::Skipped(_) => &mut totals.skipped,
+            };
+            *count += 1;
+        }
+        totals
+    }
+}
+
+impl Unmet {
+    /// It in one line.
+    pub(crate) fn line(&self) -> String {
+        let asked = self.asked.as_ref().map(|asked| format!("{asked}: ")).unwrap_or_default();
+        match &self.what {
+            What::Differs { expected, got, .. } => format!("{asked}expected {expected}, got {got}"),
+            What::NotAsked(why) => format!("{asked}{why}"),
+        }
+    }
+}
