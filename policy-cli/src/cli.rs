@@ -279,7 +279,8 @@ pub(crate) struct Eval {
   policy test device1.test.yml               one file
   policy test .                              every `*.test.yml` below a folder
   policy test --run 'office|fallback' .      cases whose name matches
-  policy test --only-failures --format json .
+  policy test --only-failures .
+  policy test --format junit . > policy-tests.xml
 
 A scenario file names a policy or a configuration, and cases:
 
@@ -315,6 +316,8 @@ pub(crate) enum TestFormat {
     Text,
     /// For programs; see `version` in the output.
     Json,
+    /// JUnit's XML, which continuous integration reads.
+    Junit,
 }
 
 fn parse_regex(text: &str) -> Result<Regex, String> {

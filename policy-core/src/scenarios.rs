@@ -178,13 +178,14 @@ pub(crate) fn check_document(
 /// The fields of a scenario file.
 #[must_use]
 pub fn scenario_fields() -> Vec<FieldDoc> {
-    rows(read::TOP)
+    rows(read::TOP).into_iter().filter(|row| !row.path.contains('.')).collect()
 }
 
 /// The fields of a case, of which `defaults` and the steps of `then` have some.
 #[must_use]
 pub fn case_fields() -> Vec<FieldDoc> {
-    rows(read::CASE)
+    // What stands below `expect` and `then` has tables of its own.
+    rows(read::CASE).into_iter().filter(|row| !row.path.contains('.')).collect()
 }
 
 /// The fields of `expect`.

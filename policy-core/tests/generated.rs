@@ -17,6 +17,7 @@ use policy_core::compile::{CompileOptions, Program};
 use policy_core::dialect::functions;
 use policy_core::phase::{Phase, PhaseSet};
 use policy_core::requests;
+use policy_core::scenarios;
 use policy_core::schema::FieldDoc;
 use policy_core::url::Scheme;
 use policy_core::variables;
@@ -140,6 +141,17 @@ fn the_tables_of_request_files_are_current() {
     let tables = [
         ("request-fields", configuration_table(&requests::request_fields())),
         ("response-fields", configuration_table(&requests::response_fields())),
+    ];
+    replace_tables(&path, &tables);
+}
+
+#[test]
+fn the_tables_of_scenario_files_are_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/testing.md");
+    let tables = [
+        ("scenario-fields", configuration_table(&scenarios::scenario_fields())),
+        ("case-fields", configuration_table(&scenarios::case_fields())),
+        ("expect-fields", configuration_table(&scenarios::expect_fields())),
     ];
     replace_tables(&path, &tables);
 }

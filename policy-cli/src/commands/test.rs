@@ -83,6 +83,7 @@ fn show(suites: &Suites, args: &Test) -> io::Result<()> {
             out.flush()
         }
         TestFormat::Json => render::tests::json(&mut io::stdout().lock(), suites, args.only_failures),
+        TestFormat::Junit => render::tests::junit(&mut io::stdout().lock(), suites, args.only_failures),
     }
 }
 

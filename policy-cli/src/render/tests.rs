@@ -6,6 +6,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use policy_core::diagnostic::printable;
 use policy_core::json;
 use policy_core::source::Position;
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
 use crate::suite::{Case, Status, Suites, Unmet, What};
@@ -129,6 +130,39 @@ fn case_shape<'a>(file: &'a str, case: &'a Case) -> CaseShape<'a> {
     };
     let Position { line, column } = case.at;
     CaseShape { file, name: &case.name, status, message, line, column, failures }
+}
+
+/// As continuous integration reads it: a suite for each file.
+pub(crate) fn junit(out: &mut impl Write, suites: &Suites, only_failures: bool) -> io::Result<()> {
+    let mut report = Report::new("policy test");
+    for suite in &suites.files {
+        let mut shown = TestSuite::new(&*suite.file);
+        for case in &suite.cases {
+            let mut status = match &case.status {
+                Status::Failed(_) => TestCaseStatus::non_success(NonSuccessKind::Failure),
+                _ if only_failures => continue,
+                Status::Passed => TestCaseStatus::success(),
+                Status::Skipped(_) => TestCaseStatus::skipped(),
+            };
+            match &case.status {
+                Status::Passed => {}
+                Status::Skipped(reason) => drop(status.set_message(&**reason)),
+                Status::Failed(all) => {
+                    let lines: Vec<String> = all.iter().map(Unmet::line).collect();
+                    let first = lines.first().map_or("", String::as_str);
+                    status.set_message(first).set_description(lines.join("\n"));
+                }
+            }
+            let mut shown_case = TestCase::new(&*case.name, status);
+            shown_case.set_classname(&*suite.file);
+            shown_case.extra.insert("file".into(), (&*suite.file).into());
+            shown_case.extra.insert("line".into(), case.at.line.to_string().as_str().into());
+            shown.add_test_case(shown_case);
+        }
+        report.add_test_suite(shown);
+    }
+    report.serialize(&mut *out).map_err(io::Error::other)?;
+    writeln!(out)
 }
 
 fn failure(unmet: &Unmet) -> FailureShape<'_> {

@@ -140,6 +140,26 @@ pub(super) const CASE: Declared = &[
     &REPEAT,
     &EXPECT,
     &THEN,
+];
+/// The same with what is told to be not available yet.
+const KNOWN: Declared = &[
+    &NAME,
+    &SKIP,
+    &IP,
+    &ENDPOINT,
+    &REQUEST,
+    &RESPONSE,
+    &TARGETS,
+    &SET,
+    &SECRETS,
+    &KEYS,
+    &LOGIN,
+    &NOW,
+    &SEED,
+    &HAS_UPSTREAM,
+    &REPEAT,
+    &EXPECT,
+    &THEN,
     &REACH,
 ];
 const STEP: Declared =
@@ -196,7 +216,7 @@ pub(super) fn scenarios<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Sc
 }
 
 fn case<'d>(node: NodeRef<'d>, base: &Asked, cx: &Context<'_, 'd>) -> Option<Case> {
-    let fields = cx.map(node, "a case", CASE, &[])?;
+    let fields = cx.map(node, "a case", KNOWN, &[])?;
     let cx = &cx.with_owner(("a case", head(node)));
     let name = cx.read(&fields, &NAME);
     let skip = cx.optional(&fields, &SKIP);

@@ -103,7 +103,9 @@ impl Loaded {
             }
             let key = Key::of(&step.asked);
             if !self.subjects.contains_key(&key) {
-                let subject = eval::subject(&self.call(&step.asked, None, None))?;
+                // Which targets there are is a question of each case.
+                let call = Eval { target: Vec::new(), ..self.call(&step.asked, None, None) };
+                let subject = eval::subject(&call)?;
                 self.subjects.insert(key, subject);
             }
         }

@@ -1,0 +1,203 @@
+//! `policy test`: cases that pass, fail, cannot be asked or are skipped; what it says of them, and how it ends.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const POLICY: &str = "on_tcp_connect:
+- name: office only
+  actions: [{type: restrict-ips, config: {allow: [203.0.113.0/24]}}]
+- name: at night
+  expressions: [\"timestamp(time.now).getHours() < 6\"]
+  actions: [{type: deny}]
+- actions:
+  - {type: set-vars, config: {vars: [{site: north}, {ports: [22, 23]}]}}
+  - {type: log, config: {metadata: {who: '${conn.client_ip}'}}}
+  - {type: forward-internal, config: {url: 'tcp://${vars.site}.internal:22'}}
+";
+
+const BREAKER: &str = "on_http_request:
+- actions:
+  - type: circuit-breaker
+    config: {error_threshold: 0.5, volume_threshold: 2, window_duration: 10s, tripped_duration: 20s}
+  - type: add-headers
+    config: {headers: {x-key: \"${secrets.get('v', 'k')}\"}}
+";
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("p.yml"), POLICY).expect("written");
+    fs::write(folder.path().join("breaker.yml"), BREAKER).expect("written");
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).expect("written");
+    }
+    folder
+}
+
+/// Exit code, output and what is said beside it.
+fn test(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_policy"));
+    let output = command.arg("test").args(args).current_dir(folder).output().expect("it runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// A scenario file with a case at noon.
+fn case(rest: &str) -> String {
+    format!(
+        "policy: p.yml\ndefaults: {{ip: 203.0.113.9, now: 2026-01-31T12:00:00Z}}\ncases:\n  - {{name: a case, {rest}}}\n"
+    )
+}
+
+/// Asks one case.
+fn ask(rest: &str) -> (Option<i32>, String, String) {
+    test(folder(&[("p.test.yml", &case(rest))]).path(), &["p.test.yml"])
+}
+
+#[test]
+fn what_holds_passes() {
+    for rest in [
+        "expect: {forward: 'tcp://north.internal:22'}",
+        "expect: {allow: true, vars: {site: north, ports: [22, 23]}}",
+        "expect: {effects: [log: {who: 203.0.113.9}, forward: 'tcp://north.internal:22']}",
+        "now: 2026-01-31T05:59:59Z, expect: {deny: true, rule: at night}, then: [{after: 1s, expect: {allow: true}}]",
+        "ip: [192.0.2.1, '::1'], expect: {deny: true, rule: office only, vars: {}, effects: []}",
+        "targets: {'tcp://north.internal:22': offline}, expect: {error: true}",
+    ] {
+        let (code, out, err) = ask(rest);
+        assert_eq!((code, &*err), (Some(0), ""), "{rest}: {out}");
+        assert!(
+            out.contains("pass p.test.yml:4  a case") && out.ends_with("1 passed, 0 failed in 1 file\n"),
+            "{out}"
+        );
+    }
+}
+
+#[test]
+fn what_differs_fails_at_its_place() {
+    for (rest, wanted) in [
+        (
+            "expect: {deny: true}",
+            &["expected deny    (p.test.yml:4:", "got      forward to tcp://north.internal:22", "because"][..],
+        ),
+        (
+            "ip: 192.0.2.1, expect: {allow: true}",
+            &["expected allow", "got      deny", "192.0.2.1 matches no allow entry"],
+        ),
+        ("ip: 192.0.2.1, expect: {rule: office}", &["expected rule `office`", "got      rule `office only`"]),
+        ("expect: {vars: {site: south}}", &["expected `vars.site` to be \"south\"", "got      \"north\""]),
+        ("expect: {vars: {other: 1}}", &["got      it was not set"]),
+        (
+            "expect: {effects: []}",
+            &["expected effect 1: no further effect", "got      log: {\"who\":\"203.0.113.9\"}"],
+        ),
+        ("expect: {effects: [log: {who: 203.0.113.9}]}", &["effect 2: no further effect"]),
+        ("expect: {status: 200}", &["expected status 200", "got      no answer to the client"]),
+        (
+            "ip: [203.0.113.9, 192.0.2.1], repeat: 2, expect: {allow: true}",
+            &["time 1 of 2, from 192.0.2.1:", "time 2 of 2"],
+        ),
+        (
+            "expect: {allow: true}, then: [{ip: 192.0.2.1, expect: {close: true}}]",
+            &["step 2:", "expected close"],
+        ),
+    ] {
+        let (code, out, _) = ask(rest);
+        assert_eq!(code, Some(1), "{rest}: {out}");
+        assert!(wanted.iter().all(|part| out.contains(part)), "{rest}: {out}");
+        assert!(
+            out.contains("FAIL p.test.yml:4  a case") && out.ends_with("0 passed, 1 failed in 1 file\n"),
+            "{out}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_asked_fails_and_says_why() {
+    let file = "policy: p.yml\ncases: [{name: no time, ip: 203.0.113.9, expect: {allow: true}}]\n";
+    let (code, out, _) = test(folder(&[("p.test.yml", file)]).path(), &["p.test.yml"]);
+    assert!(code == Some(1) && out.contains("`time.now`"), "{out}");
+    let (code, out, _) = ask("targets: {'tcp://nowhere.example:22': offline}, expect: {allow: true}");
+    assert!(code == Some(1) && out.contains("tcp://nowhere.example:22"), "{out}");
+}
+
+#[test]
+fn circuit_breakers_count_through_a_case_and_secrets_are_hidden() {
+    let file = "policy: breaker.yml
+defaults: {ip: 203.0.113.9, has_upstream: true, request: {url: 'https://a.example/'}, secrets: {v/k: s3cret-value}}
+cases:
+  - name: it opens after two failures and closes after one success
+    response: {status_code: 500}
+    repeat: 2
+    expect: {upstream: true}
+    then:
+      - expect: {deny: 503}
+      - {after: 20s, response: {status_code: 200}, expect: {upstream: true}}
+      - {response: {status_code: 200}, expect: {upstream: true}}
+  - name: every case begins anew
+    expect: {upstream: true, request: {headers: {x-key: s3cret-value}}}
+  - name: another key
+    expect: {request: {headers: {x-key: other}}}
+";
+    let (code, out, err) = test(folder(&[("b.test.yml", file)]).path(), &["b.test.yml", "--only-failures"]);
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(out.contains("2 passed, 1 failed") && out.contains("got      (secret)"), "{out}");
+    assert!(!format!("{out}{err}").contains("s3cret-value"), "{out}{err}");
+}
+
+#[test]
+fn exit_codes_are_those_of_every_command() {
+    let skipped = case("skip: later, expect: {deny: true}");
+    let failing = case("expect: {deny: true}");
+    let broken = case("expct: {deny: true}");
+    let files = [("a.test.yml", &*skipped), ("b.test.yml", &failing), ("c.test.yml", &broken)];
+    let folder = folder(&files);
+    let code = |args: &[&str]| test(folder.path(), args).0;
+    assert_eq!(code(&["a.test.yml"]), Some(0));
+    assert_eq!(code(&["a.test.yml", "b.test.yml"]), Some(1));
+    assert_eq!(code(&["a.test.yml", "b.test.yml", "c.test.yml"]), Some(2));
+    assert_eq!(code(&["nowhere.test.yml"]), Some(2));
+    assert_eq!(code(&["p.yml"]), Some(2), "a policy holds no cases");
+    assert_eq!(code(&["--run", "nothing", "a.test.yml"]), Some(2));
+    assert_eq!(code(&["--run", "(", "a.test.yml"]), Some(2));
+    assert_eq!(code(&["--run", "^a c", "b.test.yml"]), Some(1));
+    let (code, _, err) = test(tempfile::tempdir().expect("a folder").path(), &["."]);
+    assert!(code == Some(2) && err.contains("no test was found"), "{err}");
+}
+
+#[test]
+fn a_search_names_policies_without_a_test() {
+    let folder = folder(&[("p.test.yml", &case("expect: {allow: true}"))]);
+    let (code, out, err) = test(folder.path(), &["."]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(
+        err.contains("no scenario file names the policy `breaker.yml`") && !err.contains("`p.yml`"),
+        "{err}"
+    );
+}
+
+#[test]
+fn programs_read_results() {
+    let files = [
+        ("a.test.yml", case("skip: later, expect: {deny: true}")),
+        ("b.test.yml", case("expect: {deny: true}")),
+    ];
+    let folder = folder(&files.each_ref().map(|(name, text)| (*name, &**text)));
+    let (_, out, _) = test(folder.path(), &["--format", "json", "."]);
+    let said: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let counts = ["version", "passed", "failed", "skipped"].map(|key| said[key].as_u64());
+    assert_eq!(counts, [Some(1), Some(0), Some(1), Some(1)]);
+    let case = &said["cases"][1];
+    assert_eq!(
+        (&case["status"], &case["file"], &case["line"]),
+        (&"failed".into(), &"b.test.yml".into(), &4.into())
+    );
+    assert!(
+        case["message"].as_str().is_some_and(|text| text.starts_with("expected deny, got forward")),
+        "{case}"
+    );
+    let (code, out, _) = test(folder.path(), &["--format", "junit", "."]);
+    let report = quick_junit::Report::deserialize_from_str(&out).expect("JUnit");
+    assert_eq!((code, report.tests, report.failures, report.test_suites.len()), (Some(1), 2, 1, 2));
+}
