@@ -69,6 +69,9 @@ pub struct CaseStep {
     pub expect: Expected,
 }
 
+/// Something by its name.
+pub type Named<T> = (Spanned<Box<str>>, T);
+
 /// What a case says of a connection, where `None` is nothing.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -84,11 +87,11 @@ pub struct Asked {
     /// What becomes of targets.
     pub targets: Vec<(Spanned<EndpointUrl>, Availability)>,
     /// Facts, by path.
-    pub set: Vec<(Spanned<Box<str>>, Box<str>)>,
+    pub set: Vec<Named<Box<str>>>,
     /// Secrets, by `vault/name`.
-    pub secrets: Vec<(Spanned<Box<str>>, Box<str>)>,
+    pub secrets: Vec<Named<Box<str>>>,
     /// Files with sets of keys, by URL.
-    pub keys: Vec<(Spanned<Box<str>>, Spanned<Box<str>>)>,
+    pub keys: Vec<Named<Spanned<Box<str>>>>,
     /// Who is logged in.
     pub login: Option<Box<str>>,
     /// What time it is.

@@ -25,6 +25,8 @@ const SOURCES: usize = 1 << 16;
 const AT_ONCE: usize = 1_024;
 /// Addresses of the file that the command decides.
 const LINES: usize = 2_000_000;
+/// Cases of a scenario file.
+const CASES: usize = 10_000;
 
 /// The bars.
 #[must_use]
@@ -62,6 +64,7 @@ pub fn bars() -> Vec<Bar> {
         ),
         Bar::new("batch/decisions allocations", Gate::AtMost(0.0, 0.0), "", allocations),
         Bar::new("batch/eval --ips, guide policy", Gate::AtLeast(1.0, 3.0), "M/s", command),
+        Bar::new("batch/test, 10,000 cases", Gate::AtMost(1.0, 0.3), "s", cases),
     ]);
     bars
 }
@@ -156,6 +159,39 @@ fn command(context: &Context) -> Samples {
         Ok(samples) => samples,
         Err(error) => Samples { values: Vec::new(), note: format!("not measured: {error}") },
     }
+}
+
+/// `policy test` over as many cases as a file of them may have in practice, start included.
+fn cases(context: &Context) -> Samples {
+    let run = || -> std::io::Result<Samples> {
+        let Some(policy) = policy_command() else {
+            return Err(std::io::Error::other("`cargo build --release -p policy-cli` builds the command"));
+        };
+        let folder = tempfile::tempdir()?;
+        let (rules, file) = (folder.path().join("device1.yml"), folder.path().join("device1.test.yml"));
+        std::fs::write(&rules, GUIDE)?;
+        let mut text = String::from("policy: device1.yml\ncases:\n");
+        for (at, address) in addresses(CASES).lines().enumerate() {
+            let admitted = address.parse() == Ok(policies::GUIDE_ADMITTED);
+            let expect = if admitted { "allow" } else { "deny" };
+            let _ = writeln!(text, "  - {{name: case {at}, ip: \"{address}\", expect: {{{expect}: true}}}}");
+        }
+        std::fs::write(&file, text)?;
+        let mut failed = 0;
+        let mut samples = context.meter.seconds(|| {
+            let mut command = Command::new(&policy);
+            command.arg("test").arg("--only-failures").arg(&file);
+            let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+            failed += usize::from(!status.is_ok_and(|status| status.success()));
+            0
+        });
+        if failed > 0 {
+            return Err(std::io::Error::other("the command failed"));
+        }
+        samples.note += &format!("; {CASES} cases, start included");
+        Ok(samples)
+    };
+    run().unwrap_or_else(|error| Samples { values: Vec::new(), note: format!("not measured: {error}") })
 }
 
 /// `policy` in the folder of this bench, or above it.

@@ -1,4 +1,4 @@
-//! Any text as a request file, a response file, an entry of a HAR file, or categories: something or errors, never both; every
+//! Any text as a request file, a response file, an entry of a HAR file, categories, or scenarios: something or errors, never both; every
 //! finding inside the text; and what was read can be decided about.
 #![no_main]
 
@@ -6,6 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use policy_core::categories::load_categories;
 use policy_core::diagnostic::{Diagnostics, Plain};
 use policy_core::requests::{load_request, load_response};
+use policy_core::scenarios::load_scenarios;
 use policy_core::source::Source;
 
 fn check<T>(source: &Source, (loaded, found): (Option<T>, Diagnostics)) -> Option<T> {
@@ -23,6 +24,10 @@ fuzz_target!(|text: &str| {
             assert!(request.facts().is_ok(), "{request:?}");
         }
         check(&source, load_response(&source, entry));
+    }
+    if let Some(scenarios) = check(&source, load_scenarios(&source)) {
+        let steps = scenarios.cases.iter().flat_map(|case| &case.steps);
+        steps.for_each(|step| assert!(step.repeat > 0 && step.asked.ips.is_some()));
     }
     if let Some(categories) = check(&source, load_categories(&source)) {
         for address in ["203.0.113.9", "::ffff:10.0.0.1", "2001:db8::1"] {

@@ -236,7 +236,7 @@ impl Kind for Secrets {
 pub(super) struct KeyFiles;
 
 impl Kind for KeyFiles {
-    type Value = Vec<(Spanned<Box<str>>, Spanned<Box<str>>)>;
+    type Value = Vec<super::Named<Spanned<Box<str>>>>;
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Self::Value> {
         let read = |field: Field<'d>| {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use policy_core::message::{Request, Response};
 use policy_core::scenarios::{Case, CaseStep};
+use policy_core::source::Position;
 
 use super::judge;
 use super::load::Loaded;
@@ -21,6 +22,8 @@ use crate::suite::{self, Status, Unmet, What};
 const AT_ONCE: usize = 16;
 /// What is told of a case that fails often.
 const MAX_UNMET: usize = 10;
+/// How a case gives what a call of `policy eval` gives by flags.
+const HINT: &str = " (in a case, flags are fields: `--now …` is `now: …`, `--set a=b` is `set: {a: b}`)";
 
 /// Runs the cases of files.
 pub(super) fn all(files: Vec<Loaded>) -> Result<Vec<(String, Vec<suite::Case>)>, Failure> {
@@ -75,14 +78,10 @@ fn unmet(file: &Loaded, case: &Case) -> Result<Vec<Unmet>, Failure> {
         now = now.saturating_add(step.after);
         counts.set_now(now);
         let several = Several { steps: case.steps.len() > 1, number, step };
-        each_question(file, step, &mut |repeat, ip, request| {
+        each_question(file, step, &mut |single| {
             let question = Question { file, step, now, counts: &counts };
-            let found = question.ask(ip, request)?;
-            out.extend(found.into_iter().map(|(at, what)| Unmet {
-                at,
-                asked: several.words(repeat, ip, request),
-                what,
-            }));
+            let found = question.ask(single)?;
+            out.extend(found.into_iter().map(|(at, what)| Unmet { at, asked: several.words(single), what }));
             Ok(out.len() < MAX_UNMET)
         })?;
         if out.len() >= MAX_UNMET {
@@ -92,11 +91,20 @@ fn unmet(file: &Loaded, case: &Case) -> Result<Vec<Unmet>, Failure> {
     Ok(out)
 }
 
+/// What a step asks once.
+#[derive(Clone, Copy)]
+struct Single<'s> {
+    /// How often it was asked before.
+    repeat: u32,
+    ip: IpAddr,
+    request: Option<&'s Request>,
+}
+
 /// Every question of a step, until one has seen enough.
 fn each_question(
     file: &Loaded,
     step: &CaseStep,
-    each: &mut dyn FnMut(u32, IpAddr, Option<&Request>) -> Result<bool, Failure>,
+    each: &mut dyn FnMut(Single<'_>) -> Result<bool, Failure>,
 ) -> Result<(), Failure> {
     for repeat in 0..step.repeat {
         for ip in step.asked.ips.iter().flatten() {
@@ -105,7 +113,7 @@ fn each_question(
                 None => vec![None],
             };
             for request in requests {
-                if !each(repeat, *ip, request)? {
+                if !each(Single { repeat, ip: *ip, request })? {
                     return Ok(());
                 }
             }
@@ -123,7 +131,7 @@ struct Several<'s> {
 
 impl Several<'_> {
     /// What was asked, where a case asks more than once.
-    fn words(&self, repeat: u32, ip: IpAddr, request: Option<&Request>) -> Option<String> {
+    fn words(&self, Single { repeat, ip, request }: Single<'_>) -> Option<String> {
         let mut words = Vec::new();
         if self.steps {
             words.push(format!("step {}", self.number + 1));
@@ -153,18 +161,14 @@ struct Question<'q> {
 }
 
 impl Question<'_> {
-    fn ask(
-        &self,
-        ip: IpAddr,
-        request: Option<&Request>,
-    ) -> Result<Vec<(policy_core::source::Position, What)>, Failure> {
+    fn ask(&self, Single { ip, request, .. }: Single<'_>) -> Result<Vec<(Position, What)>, Failure> {
         let (file, asked, expect) = (self.file, &self.step.asked, &self.step.expect);
         let mut call = file.call(asked, request, expect.outcome.as_ref().map(|outcome| &outcome.value));
         call.now = asked.now.map(|now| now.after(self.now));
         let at = file.position(self.step.span);
         let not_asked = |failure: Failure| match failure {
             // A question without an answer fails the case; a fault of ours ends the run.
-            Failure::Usage(why) => Ok(vec![(at, What::NotAsked(why))]),
+            Failure::Usage(why) => Ok(vec![(at, What::NotAsked(format!("{why}{HINT}")))]),
             other => Err(other),
         };
         let Some(subject) = file.subject(asked) else {
