@@ -16,6 +16,7 @@ use policy_core::source::Position;
 use policy_core::url::EndpointUrl;
 
 use crate::cli::{Eval, Expectation};
+use crate::coverage::{Reached, reached};
 use crate::hidden::Hidden;
 
 /// A run of a policy that is over.
@@ -155,6 +156,8 @@ pub(crate) enum Performed {
     Other(&'static str),
     /// Not asked for, but done: a variable was set.
     Set(Arc<str>, Value),
+    /// What of the policy the run has reached.
+    Reached(Reached),
 }
 
 /// What the policy of a run asked for, in order.
@@ -170,6 +173,7 @@ pub(crate) fn performed(run: &Run<'_>) -> Vec<Performed> {
             _ => {}
         }
     }
+    out.push(Performed::Reached(reached(run)));
     out
 }
 

@@ -281,6 +281,8 @@ pub(crate) struct Eval {
   policy test --run 'office|fallback' .      cases whose name matches
   policy test --only-failures .
   policy test --format junit . > policy-tests.xml
+  policy test --coverage --fail-under 90 .   what no case reaches, and 1 if it is too much
+  policy test --lcov policy.info . && genhtml -o coverage policy.info
 
 A scenario file names a policy or a configuration, and cases:
 
@@ -304,9 +306,25 @@ pub(crate) struct Test {
     /// Show only the cases that fail.
     #[arg(long)]
     pub(crate) only_failures: bool,
+    /// Say what of the policies the cases reach: rules, actions, both ways of conditions, entries of lists.
+    #[arg(long)]
+    pub(crate) coverage: bool,
+    /// Write what the cases reach into a file, in the format of LCOV.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lcov: Option<PathBuf>,
+    /// Exit with 1 if the cases reach less than so many percent.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) fail_under: Option<u8>,
     /// How to print the results.
     #[arg(long, value_enum, default_value_t = TestFormat::Text)]
     pub(crate) format: TestFormat,
+}
+
+impl Test {
+    /// True if what the cases reach is wanted.
+    pub(crate) const fn wants_coverage(&self) -> bool {
+        self.coverage || self.lcov.is_some() || self.fail_under.is_some()
+    }
 }
 
 /// How results of cases are printed.

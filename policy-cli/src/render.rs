@@ -5,5 +5,6 @@ mod ended_run;
 pub(crate) mod explain;
 pub(crate) mod github;
 pub(crate) mod json;
+pub(crate) mod lcov;
 pub(crate) mod tests;
 pub(crate) mod text;

@@ -2,6 +2,8 @@
 
 use policy_core::source::Position;
 
+use crate::coverage::{Coverage, Reached};
+
 /// What became of all files.
 #[derive(Debug, Default)]
 pub(crate) struct Suites {
@@ -10,6 +12,8 @@ pub(crate) struct Suites {
     pub(crate) unusable: usize,
     /// Policies of searched folders that no file names.
     pub(crate) untested: Vec<String>,
+    /// What of the policies was reached, if that is wanted.
+    pub(crate) coverage: Option<Coverage>,
 }
 
 /// What became of the cases of a file.
@@ -25,6 +29,8 @@ pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) at: Position,
     pub(crate) status: Status,
+    /// What of the policies it has reached.
+    pub(crate) reached: Vec<Reached>,
 }
 
 /// How a case ended.

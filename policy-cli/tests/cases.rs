@@ -1,5 +1,5 @@
 //! `policy test`: cases that pass, fail, cannot be asked or are skipped; what it says of them, and how it ends.
-#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::expect_used, clippy::panic, clippy::string_slice, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::Path;
@@ -200,4 +200,83 @@ fn programs_read_results() {
     let (code, out, _) = test(folder.path(), &["--format", "junit", "."]);
     let report = quick_junit::Report::deserialize_from_str(&out).expect("JUnit");
     assert_eq!((code, report.tests, report.failures, report.test_suites.len()), (Some(1), 2, 1, 2));
+}
+
+/// Where `genhtml` is installed it reads the file; `REQUIRE_GENHTML` says that it has to be.
+fn read_by_genhtml(folder: &Path) {
+    let arguments = ["--branch-coverage", "--output-directory", "html", "p.info"];
+    match Command::new("genhtml").args(arguments).current_dir(folder).output() {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+            assert!(said.contains("(1 of 2 branches)"), "{said}");
+        }
+        Err(error) if std::env::var_os("REQUIRE_GENHTML").is_none() => eprintln!("skipped: genhtml: {error}"),
+        Err(error) => panic!("genhtml: {error}"),
+    }
+}
+
+#[test]
+fn what_no_case_reaches_is_told() {
+    let folder = folder(&[("p.test.yml", &case("ip: 203.0.113.9, expect: {allow: true}"))]);
+    let (code, out, err) =
+        test(folder.path(), &["p.test.yml", "--coverage", "--lcov", "p.info", "--fail-under", "80"]);
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(out.contains("p.yml  81.8 %") || err.contains("less than 80 %"), "{out}{err}");
+    for left in ["rule #2 `at night` never applies", "`deny` never runs", "` is never true"] {
+        assert!(out.contains(left), "{left}: {out}");
+    }
+    let lcov = fs::read_to_string(folder.path().join("p.info")).expect("written");
+    let has = |line: &str| lcov.lines().any(|own| own == line);
+    assert!(
+        has("SF:p.yml") && has("BRDA:5,0,0,1") && has("BRDA:5,0,1,0") && has("DA:4,0") && has("DA:6,0"),
+        "{lcov}"
+    );
+    read_by_genhtml(folder.path());
+    let (_, out, _) = test(folder.path(), &["p.test.yml", "--coverage", "--format", "json"]);
+    let said: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let file = &said["coverage"]["files"][0];
+    let left = file["not_reached"].as_array().expect("a list").len() as u64;
+    assert_eq!(file["reached"].as_u64().map(|reached| reached + left), file["items"].as_u64(), "{file}");
+}
+
+/// Where every rule, entry and part of a condition is reached, leaving it out or fixing it fails some case.
+#[test]
+fn what_is_reached_whole_notices_every_mutation() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/scenarios");
+    let read = |name: &str| fs::read_to_string(fixtures.join(name)).expect("a fixture");
+    let (ssh, web) = (read("ssh.yml"), read("web.yml"));
+    let mut mutants: Vec<(&str, String)> = Vec::new();
+    // Entries.
+    let (one, other) = ("203.0.113.42/32", "\"e680:5791:be4c:5739:d959:7b94:6d54:d4b4/128\"");
+    mutants.extend([one, other].map(|kept| ("ssh.yml", ssh.replace(&format!("{one}, {other}"), kept))));
+    // Rules.
+    for (name, text) in [("ssh.yml", &ssh), ("web.yml", &web)] {
+        let starts: Vec<usize> = text.match_indices("\n  - ").map(|(at, _)| at + 1).collect();
+        for start in starts {
+            let rest = &text[start + 1..];
+            let end =
+                rest.find("\n  - ").or_else(|| rest.find("\non_")).map_or(text.len(), |at| start + 2 + at);
+            let without = format!("{}{}", &text[..start], &text[end..]);
+            let emptied = without.replace("on_http_response:\n", "on_http_response: []\n");
+            mutants.push((name, if without.ends_with("on_http_response:\n") { emptied } else { without }));
+        }
+    }
+    // Parts of conditions.
+    let parts = ["req.method == 'POST'", "req.method == 'GET'", "req.url.path.startsWith('/v0/')"];
+    let whole = "req.method == 'GET' && req.url.path.startsWith('/v0/')";
+    for part in parts.into_iter().chain([whole]) {
+        mutants.extend(["true", "false"].map(|value| ("web.yml", web.replacen(part, value, 1))));
+    }
+    assert_eq!(mutants.len(), 2 + 7 + 8);
+    for (name, text) in mutants {
+        let folder = tempfile::tempdir().expect("a folder");
+        for file in ["edge.yml", "ssh.yml", "web.yml", "ssh.test.yml", "web.test.yml"] {
+            fs::write(folder.path().join(file), read(file)).expect("written");
+        }
+        assert_eq!(test(folder.path(), &["."]).0, Some(0), "the fixtures pass");
+        fs::write(folder.path().join(name), &text).expect("written");
+        let (code, out, err) = test(folder.path(), &["."]);
+        assert_eq!(code, Some(1), "{name}: {text}\n{out}{err}");
+    }
 }

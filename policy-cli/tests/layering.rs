@@ -20,6 +20,7 @@ const ROOMS: &[&str] = &[
     "files",
     "geoip",
     "lists",
+    "coverage",
     "answer",
     "report",
     "suite",

@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
 
-use policy_core::compile::CompileOptions;
+use policy_core::compile::{CompileOptions, Program};
 use policy_core::diagnostic::shown_address;
 use policy_core::exchange::Ability;
 use policy_core::facts::Fact;
@@ -61,11 +61,11 @@ impl Subject {
         answer
     }
 
-    /// The files of its policies.
-    pub(crate) fn files(&self) -> Vec<&str> {
+    /// Its policies.
+    pub(crate) fn programs(&self) -> Vec<&Program> {
         match self {
-            Self::Policy(policy) => vec![policy.program.file()],
-            Self::Network(network) => network.files().collect(),
+            Self::Policy(policy) => vec![&policy.program],
+            Self::Network(network) => network.programs().map(|program| &**program).collect(),
         }
     }
 

@@ -13,8 +13,9 @@ use policy_core::check::CheckOptions;
 use policy_core::lint::{DocumentKind, kind_of};
 
 use crate::cli::{Test, TestFormat};
+use crate::coverage::{Coverage, percent};
 use crate::exit::{Exit, Failure, after_output, say, warn};
-use crate::files::{Excluded, Expanded, FoundFile, expand, read_as, shown};
+use crate::files::{Excluded, Expanded, FoundFile, expand, read_as, reason, shown};
 use crate::render;
 use crate::suite::{Suite, Suites};
 use load::Loaded;
@@ -45,8 +46,20 @@ pub(crate) fn run(args: &Test) -> Result<Exit, Failure> {
         }
     }
     suites.untested = untested(&others, &tested);
+    let mut coverage = args.wants_coverage().then(Coverage::default);
+    if let Some(coverage) = &mut coverage {
+        loaded.iter().flat_map(Loaded::programs).for_each(|program| coverage.add(program));
+    }
     for (file, cases) in run::all(loaded)? {
         suites.files.push(Suite { file, cases });
+    }
+    if let Some(coverage) = &mut coverage {
+        let cases = suites.files.iter().flat_map(|suite| &suite.cases);
+        cases.flat_map(|case| &case.reached).for_each(|reached| coverage.count(reached));
+    }
+    suites.coverage = coverage;
+    if let (Some(path), Some(coverage)) = (&args.lcov, &suites.coverage) {
+        write_lcov(path, coverage)?;
     }
     let written = show(&suites, args);
     for name in &suites.untested {
@@ -62,7 +75,7 @@ pub(crate) fn run(args: &Test) -> Result<Exit, Failure> {
             });
             Exit::Usage
         }
-        _ if totals.failed > 0 => Exit::Negative,
+        _ if totals.failed > 0 || is_under(&suites, args) => Exit::Negative,
         _ => Exit::Success,
     };
     after_output(written, verdict)
@@ -85,6 +98,25 @@ fn show(suites: &Suites, args: &Test) -> io::Result<()> {
         TestFormat::Json => render::tests::json(&mut io::stdout().lock(), suites, args.only_failures),
         TestFormat::Junit => render::tests::junit(&mut io::stdout().lock(), suites, args.only_failures),
     }
+}
+
+/// Says that less was reached than is wanted.
+fn is_under(suites: &Suites, args: &Test) -> bool {
+    let (Some(wanted), Some(coverage)) = (args.fail_under, &suites.coverage) else { return false };
+    let reached = percent(coverage.totals());
+    let is_under = reached < f64::from(wanted);
+    if is_under {
+        say(&format!("the cases reach {reached:.1} %, less than {wanted} %"));
+    }
+    is_under
+}
+
+fn write_lcov(path: &Path, coverage: &Coverage) -> Result<(), Failure> {
+    let mut text = Vec::new();
+    render::lcov::write(&mut text, coverage)?;
+    fs::write(path, text).map_err(|error| {
+        Failure::Usage(format!("--lcov: cannot write `{}`: {}", shown(path), reason(&error)))
+    })
 }
 
 fn is_test(path: &Path) -> bool {

@@ -418,6 +418,6 @@ fn effect(performed: &Performed) -> Option<EffectShape<'_>> {
         },
         Performed::Log(metadata) => EffectShape::Log { metadata },
         Performed::Other(effect) => EffectShape::Other { effect },
-        Performed::Set(..) => return None,
+        Performed::Set(..) | Performed::Reached(_) => return None,
     })
 }

@@ -9,6 +9,7 @@ use policy_core::source::Position;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
+use crate::coverage::{Coverage, percent};
 use crate::suite::{Case, Status, Suites, Unmet, What};
 
 const FAIL: Style = AnsiColor::Red.on_default().bold();
@@ -31,7 +32,24 @@ pub(crate) fn text(out: &mut impl Write, suites: &Suites, only_failures: bool) -
         totals.passed,
         totals.failed,
         suites.files.len()
-    )
+    )?;
+    suites.coverage.iter().try_for_each(|coverage| coverage_text(out, coverage))
+}
+
+/// What of each policy was reached, and what was not.
+fn coverage_text(out: &mut impl Write, coverage: &Coverage) -> io::Result<()> {
+    writeln!(out, "\nreached")?;
+    for (name, file) in &coverage.files {
+        let numbers = (file.reached(), file.items.len());
+        writeln!(out, "  {name}  {:.1} % ({} of {})", percent(numbers), numbers.0, numbers.1)?;
+        let mut left: Vec<_> = file.items.values().filter(|item| item.count == 0).collect();
+        left.sort_by_key(|item| item.at);
+        for item in left {
+            writeln!(out, "    {}:{}  {}", item.at.line, item.at.column, item.what)?;
+        }
+    }
+    let numbers = coverage.totals();
+    writeln!(out, "  in all  {:.1} % ({} of {})", percent(numbers), numbers.0, numbers.1)
 }
 
 fn case_text(out: &mut impl Write, file: &str, case: &Case, only_failures: bool) -> io::Result<()> {
@@ -79,6 +97,52 @@ struct Shape<'a> {
     cases: Vec<CaseShape<'a>>,
     /// Policies of searched folders that no scenarios name.
     untested: &'a [String],
+    /// What of the policies was reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coverage: Option<CoverageShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct CoverageShape<'a> {
+    reached: usize,
+    items: usize,
+    percent: f64,
+    files: Vec<FileShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct FileShape<'a> {
+    file: &'a str,
+    reached: usize,
+    items: usize,
+    not_reached: Vec<LeftShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct LeftShape<'a> {
+    line: u32,
+    column: u32,
+    what: &'a str,
+}
+
+fn coverage_shape(coverage: &Coverage) -> CoverageShape<'_> {
+    let files = coverage.files.iter().map(|(name, file)| {
+        let mut left: Vec<_> = file.items.values().filter(|item| item.count == 0).collect();
+        left.sort_by_key(|item| item.at);
+        let not_reached = left.into_iter().map(|item| LeftShape {
+            line: item.at.line,
+            column: item.at.column,
+            what: &item.what,
+        });
+        FileShape {
+            file: name,
+            reached: file.reached(),
+            items: file.items.len(),
+            not_reached: not_reached.collect(),
+        }
+    });
+    let (reached, items) = coverage.totals();
+    CoverageShape { reached, items, percent: percent((reached, items)), files: files.collect() }
 }
 
 #[derive(Serialize)]
@@ -115,6 +179,7 @@ pub(crate) fn json(out: &mut impl Write, suites: &Suites, only_failures: bool) -
         skipped: totals.skipped,
         cases: all.map(|(file, case)| case_shape(file, case)).collect(),
         untested: &suites.untested,
+        coverage: suites.coverage.as_ref().map(coverage_shape),
     };
     writeln!(out, "{}", json::to_string(&shape)?)
 }

@@ -203,6 +203,38 @@ impl Expression {
         self.code().ty(self.code().root())
     }
 
+    /// The places of what decides in it, each once: the whole, both sides of every `&&` and `||`, and the condition of every
+    /// `?:`; nothing inside of loops. In order of their places. O(parts).
+    ///
+    /// ```
+    /// use policy_core::cel::Env;
+    /// let (expression, _) = Env::standard().check("1 < 2 && (2 < 3 || true)");
+    /// let expression = expression.expect("no errors");
+    /// let texts: Vec<_> = expression.branches().iter().map(|span| &expression.text()[span.to_range()]).collect();
+    /// assert_eq!(texts, ["1 < 2 && (2 < 3 || true)", "1 < 2", "2 < 3 || true", "2 < 3", "true"]);
+    /// ```
+    #[must_use]
+    pub fn branches(&self) -> Vec<Span> {
+        let code = self.code();
+        let (mut out, mut work) = (vec![code.span(code.root())], vec![code.root()]);
+        while let Some(node) = work.pop().and_then(|id| code.node(id)) {
+            match node {
+                Node::And(left, right) | Node::Or(left, right) => {
+                    out.extend([*left, *right].map(|id| code.span(id)))
+                }
+                Node::Conditional { condition, .. } => out.push(code.span(*condition)),
+                _ => {}
+            }
+            match node {
+                Node::Loop(of) => work.push(of.range),
+                other => other.operands(&mut |operand| work.push(operand)),
+            }
+        }
+        out.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
+        out.dedup();
+        out
+    }
+
     /// The facts it may read, each once.
     #[must_use]
     pub fn reads(&self) -> &[Fact] {

@@ -125,8 +125,11 @@ static REQUEST: Field<Record<Sent>> = Field::optional(
     Record { fields: SENT, ignored: &[], read: sent },
     "The request as the upstream gets it.",
 );
-static VARS: Field<Values> =
-    Field::optional("vars", Values, "Values of variables that were set, `vars.*` by name.");
+static VARS: Field<Values> = Field::optional(
+    "vars",
+    Values,
+    "Values of variables that were set, `vars.*` by name; `null` is for one that was not.",
+);
 static EFFECTS: Field<Effects> = Field::optional(
     "effects",
     Effects,

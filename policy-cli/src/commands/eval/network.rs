@@ -386,12 +386,8 @@ impl Network {
         self.programs().flat_map(|program| program.needs().iter().copied())
     }
 
-    /// The files of its policies.
-    pub(super) fn files(&self) -> impl Iterator<Item = &str> {
-        self.programs().map(|program| program.file())
-    }
-
-    fn programs(&self) -> impl Iterator<Item = &Arc<Program>> {
+    /// Its policies.
+    pub(super) fn programs(&self) -> impl Iterator<Item = &Arc<Program>> {
         self.nodes.iter().filter_map(|node| node.policy.as_ref()?.as_ref().ok())
     }
 

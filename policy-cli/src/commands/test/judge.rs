@@ -145,17 +145,26 @@ impl Judge<'_> {
         }
         for (name, wanted) in &expect.vars {
             let got = set.get(&*name.value);
-            if got.is_none_or(|got| !same(wanted, got)) {
+            // `null` is for one that was not set.
+            if got.map_or(*wanted != Plain::Null, |got| !same(wanted, got)) {
                 let got = got.map_or_else(|| "it was not set".to_owned(), |got| got.to_string());
-                self.differs(name.span, format!("`vars.{}` to be {}", name.value, plain_words(wanted)), got);
+                let wanted = match wanted {
+                    Plain::Null => "not to be set".to_owned(),
+                    value => format!("to be {}", plain_words(value)),
+                };
+                self.differs(name.span, format!("`vars.{}` {wanted}", name.value), got);
             }
         }
     }
 
     fn effects(&mut self, expect: &Expected) {
         let Some(wanted) = &expect.effects else { return };
-        let got: Vec<&Performed> =
-            self.answer.effects.iter().filter(|performed| !matches!(performed, Performed::Set(..))).collect();
+        let got: Vec<&Performed> = self
+            .answer
+            .effects
+            .iter()
+            .filter(|performed| !matches!(performed, Performed::Set(..) | Performed::Reached(_)))
+            .collect();
         let differing =
             wanted.value.iter().zip(&got).position(|(wanted, got)| !is_effect(&wanted.value, got));
         let number = wanted.value.len().min(got.len());
@@ -242,7 +251,7 @@ const fn name_of(performed: &Performed) -> &'static str {
         Performed::Forward(..) => "forward",
         Performed::Log(_) => "log",
         Performed::Other(name) => name,
-        Performed::Set(..) => "",
+        Performed::Set(..) | Performed::Reached(_) => "",
     }
 }
 

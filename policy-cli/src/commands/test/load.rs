@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use policy_core::compile::Program;
 use policy_core::message::{Request, Response};
 use policy_core::requests::{load_request, load_response};
 use policy_core::scenarios::{Asked, Case, CaseStep, ExpectedOutcome, FileOr, Scenarios, load_scenarios};
@@ -119,8 +120,12 @@ impl Loaded {
 
     /// The files that are asked.
     pub(super) fn asked(&self) -> impl Iterator<Item = PathBuf> {
-        let policies = self.subjects.values().flat_map(Subject::files).map(PathBuf::from);
-        policies.chain([self.policy()])
+        self.programs().map(|program| PathBuf::from(program.file())).chain([self.policy()])
+    }
+
+    /// The policies that are asked.
+    pub(super) fn programs(&self) -> impl Iterator<Item = &Program> {
+        self.subjects.values().flat_map(Subject::programs)
     }
 
     pub(super) fn name(&self) -> &str {

@@ -15,6 +15,7 @@ use super::load::Loaded;
 use crate::answer::{Answer, Performed};
 use crate::cli::{Eval, TargetState};
 use crate::commands::eval::{Counts, EvalInputs};
+use crate::coverage::{Reached, join};
 use crate::exit::Failure;
 use crate::suite::{self, Status, Unmet, What};
 
@@ -60,18 +61,19 @@ pub(super) fn all(files: Vec<Loaded>) -> Result<Vec<(String, Vec<suite::Case>)>,
 }
 
 fn run(file: &Loaded, case: &Case) -> Result<suite::Case, Failure> {
+    let mut reached = Vec::new();
     let status = match &case.skip {
         Some(reason) => Status::Skipped(reason.to_string()),
         None => {
-            let unmet = unmet(file, case)?;
+            let unmet = unmet(file, case, &mut reached)?;
             if unmet.is_empty() { Status::Passed } else { Status::Failed(unmet) }
         }
     };
-    Ok(suite::Case { name: case.name.value.to_string(), at: file.position(case.name.span), status })
+    Ok(suite::Case { name: case.name.value.to_string(), at: file.position(case.name.span), status, reached })
 }
 
 /// What is not as a case expects.
-fn unmet(file: &Loaded, case: &Case) -> Result<Vec<Unmet>, Failure> {
+fn unmet(file: &Loaded, case: &Case, reached: &mut Vec<Reached>) -> Result<Vec<Unmet>, Failure> {
     let (counts, mut out) = (Arc::new(Counts::default()), Vec::new());
     let mut now = Duration::ZERO;
     for (number, step) in case.steps.iter().enumerate() {
@@ -80,7 +82,7 @@ fn unmet(file: &Loaded, case: &Case) -> Result<Vec<Unmet>, Failure> {
         let several = Several { steps: case.steps.len() > 1, number, step };
         each_question(file, step, &mut |single| {
             let question = Question { file, step, now, counts: &counts };
-            let found = question.ask(single)?;
+            let found = question.ask(single, reached)?;
             out.extend(found.into_iter().map(|(at, what)| Unmet { at, asked: several.words(single), what }));
             Ok(out.len() < MAX_UNMET)
         })?;
@@ -161,7 +163,11 @@ struct Question<'q> {
 }
 
 impl Question<'_> {
-    fn ask(&self, Single { ip, request, .. }: Single<'_>) -> Result<Vec<(Position, What)>, Failure> {
+    fn ask(
+        &self,
+        Single { ip, request, .. }: Single<'_>,
+        reached: &mut Vec<Reached>,
+    ) -> Result<Vec<(Position, What)>, Failure> {
         let (file, asked, expect) = (self.file, &self.step.asked, &self.step.expect);
         let mut call = file.call(asked, request, expect.outcome.as_ref().map(|outcome| &outcome.value));
         call.now = asked.now.map(|now| now.after(self.now));
@@ -184,6 +190,11 @@ impl Question<'_> {
         self.counts.record(answer.as_ref().ok().and_then(|answer| succeeded(answer, response, &call)));
         match answer {
             Ok(answer) => {
+                let runs = answer.effects.iter().filter_map(|performed| match performed {
+                    Performed::Reached(reached) => Some(reached),
+                    _ => None,
+                });
+                runs.for_each(|run| join(reached, run));
                 let unmet = judge::unmet(&answer, expect, request, &call);
                 Ok(unmet.into_iter().map(|(span, what)| (file.position(span), what)).collect())
             }
