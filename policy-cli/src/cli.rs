@@ -186,6 +186,7 @@ fn parse_codes(text: &str) -> Result<Codes, String> {
   policy eval api.yml --ip 203.0.113.42 --url https://app.example.com/ --keys https://id.example.com/keys=jwks.json
   policy eval device1.yml --ips sources.txt --geoip GeoLite2-City.mmdb --geoip GeoLite2-ASN.mmdb
   policy eval edge.yml --endpoint ssh --ip 203.0.113.42     the whole way, through targets' own policies
+  policy eval edge.yml --agent site.yml --endpoint ssh --ip 203.0.113.42     with what an agent keeps online
 
 The policy of the target is not asked: a forward means that this policy lets the connection through.
 A refusal is an answer: the exit code is 0 unless --expect says otherwise.")]
@@ -217,6 +218,10 @@ pub(crate) struct Eval {
     /// of the whole way. Of a policy: the URL of its endpoint, for `endpoint.*`, e.g. `tcp://edge.example.com:20022`.
     #[arg(long, value_name = "NAME or URL")]
     pub(crate) endpoint: Option<String>,
+    /// The configuration of an agent that is connected to the edge of an `edge.yml`: its endpoints are online, with their own
+    /// policies; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) agent: Vec<PathBuf>,
     /// Send a request with this URL over the connection: `on_http_request` runs after `on_tcp_connect`.
     #[arg(long, value_name = "URL", value_parser = parse_request_url, conflicts_with = "request")]
     pub(crate) url: Option<String>,
@@ -485,6 +490,7 @@ impl Eval {
             policy: policy.to_owned(),
             ip: None,
             ips: None,
+            agent: Vec::new(),
             target: Vec::new(),
             set: Vec::new(),
             geoip: Vec::new(),

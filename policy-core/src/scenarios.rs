@@ -31,6 +31,8 @@ pub(crate) use read::looks_like_scenarios;
 pub struct Scenarios {
     /// The policy or configuration; relative to the file, as all paths in it.
     pub policy: Spanned<Box<str>>,
+    /// Configurations of agents that are connected to the edge.
+    pub agents: Vec<Spanned<Box<str>>>,
     /// IP policies that a policy may name.
     pub ip_policies: Option<Spanned<Box<str>>>,
     /// Databases of places and networks.

@@ -11,7 +11,7 @@ mod world;
 
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use policy_core::compile::{CompileOptions, Program};
 use policy_core::diagnostic::shown_address;
@@ -90,6 +90,10 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
     let stdin = Path::new("-");
     if args.policy == stdin && args.ips.as_deref() == Some(stdin) {
         return Err(Failure::Usage("standard input cannot be both the policy and the addresses".to_owned()));
+    }
+    let files = args.agent.iter().map(PathBuf::as_path).chain([&*args.policy]).chain(args.ips.as_deref());
+    if files.filter(|path| *path == stdin).count() > 1 {
+        return Err(Failure::Usage("standard input cannot be more than one of the files".to_owned()));
     }
     let subject = subject(args)?;
     let known = EvalInputs::from_args(args)?;

@@ -30,6 +30,11 @@ static POLICY: Field<FilePath> = Field::required(
     "policy: device1.yml",
     "The policy, or the configuration of an edge or agent; like all paths relative to this file.",
 );
+static AGENTS: Field<OneOrMore<FilePath>> = Field::optional(
+    "agents",
+    OneOrMore(Items::new(FilePath).between(1, 1_000)),
+    "Configurations of agents that are connected to the edge, with their endpoints and policies.",
+);
 static IP_POLICIES: Field<FilePath> =
     Field::optional("ip_policies", FilePath, "IP policies that `restrict-ips` may name.");
 static GEOIP: Field<OneOrMore<FilePath>> = Field::optional(
@@ -107,7 +112,7 @@ static THEN: Field<Part> = Field::optional(
     "Further steps with the counts of those before; what one does not say is that of the case.",
 );
 
-pub(super) const TOP: Declared = &[&POLICY, &IP_POLICIES, &GEOIP, &CATEGORIES, &DEFAULTS, &CASES];
+pub(super) const TOP: Declared = &[&POLICY, &AGENTS, &IP_POLICIES, &GEOIP, &CATEGORIES, &DEFAULTS, &CASES];
 const ASKED: Declared = &[
     &IP,
     &ENDPOINT,
@@ -197,7 +202,7 @@ pub(super) fn scenarios<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Sc
     let top = cx.map(root, owner.0, TOP, &[])?;
     let policy = cx.read(&top, &POLICY);
     let (ip_policies, geoip) = (cx.optional(&top, &IP_POLICIES), cx.optional(&top, &GEOIP));
-    let categories = cx.optional(&top, &CATEGORIES);
+    let (agents, categories) = (cx.optional(&top, &AGENTS), cx.optional(&top, &CATEGORIES));
     let defaults = match cx.part(&top, &DEFAULTS) {
         Some(entry) => cx.map(entry.value, "`defaults`", ASKED, &[]).and_then(|fields| asked(&fields, &cx)),
         None => Some(Asked::default()),
@@ -211,8 +216,8 @@ pub(super) fn scenarios<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Sc
     }
     cx.unique("name", cases.iter().map(|case| (&*case.name.value, case.name.span)), true)?;
     defaults?;
-    let (policy, geoip) = (policy?, geoip?.unwrap_or_default());
-    Some(Scenarios { policy, ip_policies: ip_policies?, geoip, categories: categories?, cases })
+    let (policy, geoip, agents) = (policy?, geoip?.unwrap_or_default(), agents?.unwrap_or_default());
+    Some(Scenarios { policy, agents, ip_policies: ip_policies?, geoip, categories: categories?, cases })
 }
 
 fn case<'d>(node: NodeRef<'d>, base: &Asked, cx: &Context<'_, 'd>) -> Option<Case> {

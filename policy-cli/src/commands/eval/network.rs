@@ -1,25 +1,20 @@
 //! An endpoint of a configuration: the connection goes its whole way, through the policies of targets.
 
+mod budget;
+mod load;
+
 use std::cell::RefCell;
-use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 
-use policy_core::agent::{AgentFiles, load_agent_files};
-use policy_core::check::{CheckOptions, CheckedPolicy};
-use policy_core::compile::{CompileOptions, Program, compile};
-use policy_core::diagnostic::{Diagnostics, did_you_mean, printable, shown_address};
-use policy_core::edge::{EdgeFiles, EdgeLimits, load_edge_files};
-use policy_core::endpoint_policy::PolicySource;
+use policy_core::compile::Program;
+use policy_core::diagnostic::printable;
 use policy_core::evaluate::{AsWritten, Recording};
 use policy_core::facts::{Fact, Facts};
-use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Steps, Verdict};
-use policy_core::lint::{DocumentKind, kind_of};
+use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Verdict};
 use policy_core::outcome::OutcomeKind;
 use policy_core::phase::Phase;
 use policy_core::resolve::UrlMap;
-use policy_core::source::Source;
-use policy_core::url::{Binding, EndpointUrl};
+use policy_core::url::EndpointUrl;
 
 use super::known::{EvalInputs, Item, Provided};
 use super::single::disagree;
@@ -27,9 +22,10 @@ use super::{missing, state_of};
 use crate::answer::{Answer, Draw, Performed, Pool, Route, Run, digests, performed, place, words};
 use crate::cli::{Eval, Expectation, Target, TargetState};
 use crate::exit::Failure;
-use crate::files::{Given, folder_of, read_named};
-use crate::render::text::say_findings;
-use crate::{lists, render};
+use crate::files::Given;
+use crate::render;
+use budget::Budget;
+use load::Parts;
 
 /// Draws out of pools that are tried: what all of them give is said together.
 const MAX_DRAWS: usize = 64;
@@ -45,18 +41,24 @@ pub(crate) struct Network {
     /// True if targets that the configuration does not have may be kept online by agents.
     has_others: bool,
     max_hops: u32,
-    /// Steps that the policies of a connection may take.
-    steps: Steps,
 }
 
 /// One endpoint.
 struct Node {
+    /// The configuration that it is of.
+    file: Arc<str>,
     name: String,
     url: Option<EndpointUrl>,
     is_internal: bool,
+    /// Others may have its URL.
+    is_pooled: bool,
     policy: Option<Result<Arc<Program>, String>>,
     /// The server behind it.
     upstream: Option<String>,
+    /// True if an agent brings it.
+    is_brought: bool,
+    /// Why the edge does not bring it online.
+    unfit: Option<String>,
 }
 
 /// An endpoint on the way.
@@ -69,14 +71,7 @@ enum Place {
 
 /// The endpoints that the call names, or that a file is; nothing if the file is no configuration.
 pub(super) fn load(given: &Given, args: &Eval) -> Result<Option<Network>, Failure> {
-    if given.found.has_errors() {
-        return Ok(None);
-    }
-    let nodes = match kind_of(&given.source, &CheckOptions::default()) {
-        Some(DocumentKind::Edge) => edge(given, &args.policy)?,
-        Some(DocumentKind::Agent) => agent(given, &args.policy)?,
-        _ => return Ok(None),
-    };
+    let Some(Parts { nodes, has_others, max_hops }) = load::parts(given, args)? else { return Ok(None) };
     if args.ip_policies.is_some() {
         let message = "--ip-policies is for a policy; a configuration names its own";
         return Err(Failure::Usage(message.to_owned()));
@@ -85,164 +80,37 @@ pub(super) fn load(given: &Given, args: &Eval) -> Result<Option<Network>, Failur
         let message = "--has-upstream is for a policy; a configuration says which endpoints have one";
         return Err(Failure::Usage(message.to_owned()));
     }
-    let Parts { nodes, has_others, max_hops, steps } = nodes;
-    let (entry, at) = entry(&nodes, args, &given.source)?;
+    let (entry, at) = load::entry(&nodes, args, &given.source)?;
     let mut by_url = UrlMap::default();
     for (at, node) in nodes.iter().enumerate().filter(|(_, node)| node.serves()) {
         if let Some(url) = &node.url {
             by_url.get_or_insert_with(url, Vec::new).push(at);
         }
     }
-    let network = Network { nodes, entry, at, by_url, has_others, max_hops, steps };
+    let network = Network { nodes, entry, at, by_url, has_others, max_hops };
     network.check_names(args)?;
     Ok(Some(network))
 }
 
-/// What a configuration says.
-struct Parts {
-    nodes: Vec<Node>,
-    has_others: bool,
-    max_hops: u32,
-    steps: Steps,
-}
-
-/// Says what is wrong with a configuration that cannot be used.
-fn unusable(given: &Given, found: Diagnostics, policies: Vec<(Source, Diagnostics)>) -> Failure {
-    say_findings(&given.shown_with(found, policies));
-    Failure::Usage(format!("`{}` is not a usable configuration", given.source.name()))
-}
-
-fn edge(given: &Given, path: &Path) -> Result<Parts, Failure> {
-    let folder = folder_of(path);
-    let mut named = |name: &str| read_named(folder, name);
-    let mut list = |file: &str, name: &str, feed: &mut dyn FnMut(&[u8])| {
-        lists::read_named(folder_of(&folder.join(file)), name, feed)
-    };
-    // As an edge loads it: what only refuses more is no error.
-    let mut options = CheckOptions::default();
-    options.serving = true;
-    let EdgeFiles { usable, findings, policies, .. } =
-        load_edge_files(&given.source, &options, &mut named, &mut list);
-    let Some((config, programs)) = usable else { return Err(unusable(given, findings, policies)) };
-    let public = config.endpoints.iter().zip(programs.endpoints).map(|(endpoint, program)| Node {
-        name: endpoint.name.value.to_string(),
-        url: Some(endpoint.url.clone()),
-        is_internal: false,
-        policy: Some(Ok(program)),
-        upstream: None,
-    });
-    let internal = config.internal_endpoints.iter().zip(programs.internal).map(|(endpoint, program)| Node {
-        name: endpoint.url.value.to_string(),
-        url: Some(endpoint.url.value.clone()),
-        is_internal: true,
-        policy: program.map(Ok),
-        upstream: Some(endpoint.upstream.value.to_string()),
-    });
-    Ok(Parts {
-        nodes: public.chain(internal).collect(),
-        has_others: config.agents.is_some(),
-        max_hops: config.limits.max_hops,
-        steps: Steps::default(),
-    })
-}
-
-fn agent(given: &Given, path: &Path) -> Result<Parts, Failure> {
-    let folder = folder_of(path);
-    let AgentFiles { usable, files, findings, policies, .. } =
-        load_agent_files(&given.source, &CheckOptions::default(), &mut |name| read_named(folder, name));
-    let Some(config) = usable else { return Err(unusable(given, findings, policies)) };
-    let mut files = files.into_iter();
-    let mut policy = |source: Option<&PolicySource>| {
-        let file: Option<Rc<CheckedPolicy>> = files.next().flatten();
-        match (source, &file) {
-            (Some(PolicySource::Inline(policy)), _) => Some(program(policy)),
-            (_, Some(policy)) => Some(program(policy)),
-            _ => None,
-        }
-    };
-    let mut nodes = Vec::new();
-    for endpoint in &config.endpoints {
-        nodes.push(Node {
-            name: endpoint.name.value.to_string(),
-            url: endpoint.url.value.given().cloned(),
-            is_internal: endpoint.binding == Binding::Internal,
-            policy: policy(endpoint.policy.as_ref()),
-            upstream: Some(endpoint.upstream.value.to_string()),
-        });
-    }
-    for tunnel in &config.tunnels {
-        nodes.push(Node {
-            name: tunnel.name.value.to_string(),
+impl Node {
+    /// A public endpoint of a file, of which nothing else is known.
+    fn new(file: &Arc<str>) -> Self {
+        Self {
+            file: Arc::clone(file),
+            name: String::new(),
             url: None,
             is_internal: false,
-            policy: policy(tunnel.policy.as_ref()),
-            upstream: Some(tunnel.upstream.value.to_string()),
-        });
-    }
-    // What an edge lets the policies of agents take.
-    // Of the edge nothing is known: it has the defaults.
-    let EdgeLimits { max_hops, .. } = EdgeLimits::default();
-    Ok(Parts { nodes, has_others: true, max_hops, steps: Steps::new(Steps::OF_AGENTS) })
-}
-
-/// Compiles a policy of an agent. One that does not run here refuses, and says why.
-fn program(policy: &CheckedPolicy) -> Result<Arc<Program>, String> {
-    compile(policy, &CompileOptions::default()).map(Arc::new).map_err(|found| {
-        let message = found.iter().next().map(|item| item.message.to_string());
-        format!("its policy cannot be run here: {}", message.unwrap_or_default())
-    })
-}
-
-/// The endpoint that the call names: a name of the file first, else a URL, which is told then; without one the only one
-/// there is.
-fn entry(nodes: &[Node], args: &Eval, source: &Source) -> Result<(usize, Option<EndpointUrl>), Failure> {
-    let names = || {
-        let names: Vec<_> = nodes.iter().map(|node| format!("`{}`", printable(&node.name))).collect();
-        names.join(", ")
-    };
-    let Some(wanted) = &args.endpoint else {
-        let mut public = nodes.iter().enumerate().filter(|(_, node)| !node.is_internal || nodes.len() == 1);
-        return match (public.next(), public.next()) {
-            (Some((at, _)), None) => Ok((at, None)),
-            (first, _) => {
-                let number = if first.is_some() { "several endpoints" } else { "no public endpoint" };
-                Err(Failure::Usage(format!(
-                    "`{}` has {number}; name one with `--endpoint`: {}",
-                    source.name(),
-                    names()
-                )))
-            }
-        };
-    };
-    let by_name = nodes.iter().position(|node| node.name == *wanted).map(|at| (at, None));
-    let by_url = || {
-        let url = EndpointUrl::parse(wanted).ok()?;
-        let mut table = UrlMap::default();
-        for (at, node) in nodes.iter().enumerate() {
-            // Of several with one URL the first.
-            node.url.iter().for_each(|own| {
-                table.get_or_insert_with(own, || at);
-            });
+            is_pooled: false,
+            policy: None,
+            upstream: None,
+            is_brought: false,
+            unfit: None,
         }
-        let at = table.serving(&url).map(|(_, at)| *at)?;
-        Some((at, Some(url)))
-    };
-    by_name.or_else(by_url).ok_or_else(|| {
-        let near = did_you_mean(wanted, nodes.iter().map(|node| &*node.name));
-        let hint =
-            near.map_or_else(|| format!("it has {}", names()), |near| format!("did you mean `{near}`?"));
-        Failure::Usage(format!(
-            "--endpoint: `{}` has no endpoint `{}`; {hint}",
-            source.name(),
-            shown_address(wanted)
-        ))
-    })
-}
+    }
 
-impl Node {
     /// True if forwards may go to it.
     const fn serves(&self) -> bool {
-        self.is_internal && self.url.is_some()
+        self.is_internal && self.url.is_some() && self.unfit.is_none()
     }
 }
 
@@ -339,7 +207,7 @@ macro_rules! travel {
 impl Network {
     /// Decides as an edge would, with the draws of a map; the target that got the connection, if one did.
     fn decide(&self, facts: &Facts<'_>, map: &Map<'_>) -> (Verdict, Option<EndpointUrl>) {
-        let mut journey = Journey::new(map, facts, self.steps, Place::Node(self.entry));
+        let mut journey = Journey::new(map, facts, Budget::new(&self.nodes), Place::Node(self.entry));
         let verdict: Verdict = travel!(journey);
         let last = journey.trail().iter().last().map(|(url, _)| url.clone());
         let target = last.filter(|_| verdict.decision == OutcomeKind::Forward);
@@ -423,13 +291,21 @@ impl Network {
         }
     }
 
+    /// The name of an endpoint, with its file where others have the same.
+    fn name_of(&self, node: &Node) -> String {
+        match self.nodes.iter().filter(|other| other.name == node.name).count() {
+            ..=1 => node.name.clone(),
+            _ => format!("{} of {}", node.name, node.file),
+        }
+    }
+
     /// The pools on a way, and what was drawn of each.
     fn pools(&self, trail: &[(EndpointUrl, Place)], map: &Map<'_>) -> Vec<Pool> {
         let is_pool =
             |place: &Place| map.drawn.borrow().iter().any(|draw| draw.place == *place && draw.of > 1);
         let pools = trail.iter().filter(|(_, place)| is_pool(place)).map(|(url, place)| Pool {
             url: url.clone(),
-            drawn: self.node(*place).map(|node| node.name.clone()).unwrap_or_default(),
+            drawn: self.node(*place).map(|node| self.name_of(node)).unwrap_or_default(),
         });
         pools.collect()
     }
@@ -448,7 +324,8 @@ impl Network {
         let url = self.at.as_ref().or_else(|| self.node(entry).and_then(|node| node.url.as_ref()));
         let facts = known.facts(provided, url);
         // The code that an edge runs decides; the code as written says why.
-        let mut written = Journey::<_, _, AsWritten<Recording>>::traced(&map, &facts, self.steps, entry);
+        let mut written =
+            Journey::<_, _, AsWritten<Recording>>::traced(&map, &facts, Budget::new(&self.nodes), entry);
         let verdict: Verdict = travel!(written);
         let (decided, _) = self.decide(&facts, &Map::new(self, &args.target, Vec::new()));
         if decided != verdict {

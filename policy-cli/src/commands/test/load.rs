@@ -188,6 +188,7 @@ impl Loaded {
         let at = |path: &str| self.folder.join(path);
         Eval {
             policy: self.policy(),
+            agent: self.scenarios.agents.iter().map(|path| at(&path.value)).collect(),
             target: targets.collect(),
             set: asked.set.iter().map(|(path, value)| (path.value.to_string(), value.to_string())).collect(),
             endpoint: asked.endpoint.as_ref().map(|endpoint| endpoint.value.to_string()),
