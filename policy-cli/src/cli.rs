@@ -106,7 +106,7 @@ pub(crate) enum Kind {
     Edge,
     /// IP policies.
     IpPolicies,
-    /// A list of networks, one a line; may be packed with gzip.
+    /// A list of networks, one a line, plain or packed.
     List,
 }
 
