@@ -111,7 +111,7 @@ pub(crate) enum Kind {
     IpPolicies,
     /// Scenarios of a policy, `*.test.yml`.
     Test,
-    /// A list of networks, one a line; may be packed with gzip.
+    /// A list of networks, one a line, plain or packed.
     List,
 }
 

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use policy_core::diagnostic::{Diagnostics, printable};
-use policy_core::named_file::{NamedFile, withhold};
+use policy_core::named_file::{NamedFile, reason, withhold};
 use policy_core::parse::{MAX_SOURCE_BYTES, decode};
 use policy_core::source::Source;
 
@@ -167,12 +167,6 @@ fn read_bounded(input: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-/// The operating system's reason without its error number.
-pub(crate) fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 /// A file to look at.

@@ -15,9 +15,10 @@ use maxminddb::{LookupResult, Reader, WithinOptions};
 use policy_core::cel::Value;
 use policy_core::diagnostic::printable;
 use policy_core::facts::Fact;
+use policy_core::named_file::reason;
 
 use crate::exit::Failure;
-use crate::files::{open, reason, shown};
+use crate::files::{open, shown};
 use record::{KINDS, Part};
 
 /// Bytes of a file; the largest that are sold have about as many.
@@ -92,7 +93,9 @@ impl Database {
             return Err(unreadable(&format!("it is longer than {MAX_BYTES} bytes")));
         }
         Self::new(name.clone(), bytes).map_err(|why| {
-            Failure::Usage(format!("`{name}` is no usable database in the format of MaxMind (mmdb): {why}"))
+            Failure::Usage(format!(
+                "`{name}` is not a usable database in the format of MaxMind (mmdb): {why}"
+            ))
         })
     }
 

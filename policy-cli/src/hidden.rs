@@ -1,11 +1,10 @@
 //! Secrets of a call in what it prints: outputs of continuous integration are read by many.
 
+use policy_core::facts::HIDDEN_SECRET;
 use policy_core::parse::{Plain, PlainMap};
 
 use crate::cli::SecretValue;
 
-/// What takes the place of a secret.
-const MARK: &str = "(secret)";
 /// Bytes of a secret that is hidden in sentences.
 const MIN_IN_PROSE: usize = 4;
 
@@ -39,7 +38,7 @@ impl Hidden {
     fn replace(&self, text: &mut String, min: usize) {
         for hidden in self.0.iter().filter(|hidden| hidden.len() >= min) {
             if text.contains(hidden.as_str()) {
-                *text = text.replace(hidden.as_str(), MARK);
+                *text = text.replace(hidden.as_str(), HIDDEN_SECRET);
             }
         }
     }

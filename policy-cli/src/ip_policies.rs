@@ -39,7 +39,7 @@ pub(crate) fn read_given(path: &Path) -> Result<GivenIpPolicies, Failure> {
         found.append(loaded.findings);
         lists = loaded.lists;
     }
-    let unusable = || Failure::Usage(format!("`{}` is no usable list of IP policies", file.source.name()));
+    let unusable = || Failure::Usage(format!("`{}` is not a usable list of IP policies", file.source.name()));
     Ok(GivenIpPolicies {
         policies: usable.map(Arc::new).ok_or_else(unusable),
         files: file.shown_with(found, lists),

@@ -1,15 +1,15 @@
-//! List files: plain or packed with gzip, read in pieces and within bounds.
+//! List files: plain or packed, read in pieces and within bounds.
 
 use std::io;
 use std::path::Path;
 
 use policy_core::diagnostic::Diagnostics;
 use policy_core::ip_policies::{ListReader, unpack};
-use policy_core::named_file::{NamedFile, withhold};
+use policy_core::named_file::{NamedFile, reason, withhold};
 use policy_core::source::Source;
 
 use crate::exit::Failure;
-use crate::files::{is_below, open, open_named, reason, shown};
+use crate::files::{is_below, open, open_named, shown};
 
 /// Reads a list that a configuration names, relative to a folder.
 pub(crate) fn read_named(folder: &Path, name: &str, feed: &mut dyn FnMut(&[u8])) -> NamedFile<()> {

@@ -71,7 +71,7 @@ fn a_bad_line_far_down_is_named_and_nothing_is_loaded() {
     }
     let folder = site("list.gz", &gzip(text.as_bytes()));
     let (code, out, err) = run(folder.path(), &["lint", "--ip-policies", "ip.yml", "policy.yml"]);
-    assert_eq!((code, &*err), (Some(2), "error: `ip.yml` is no usable list of IP policies\n"));
+    assert_eq!((code, &*err), (Some(2), "error: `ip.yml` is not a usable list of IP policies\n"));
     assert_eq!(out.matches("error[").count(), 1, "{out}");
     assert!(out.contains("list.gz:700001:1") && out.contains("\\u{1b}[2Koffice"), "{out}");
     assert!(out.contains("700001 | ␛[2Koffice") && !out.contains("\u{1b}[2K"), "{out}");

@@ -111,8 +111,8 @@ fn a_file_that_is_no_database_is_a_wrong_call() {
     let folder = folder();
     for (file, said) in [
         ("none.mmdb", "cannot read `none.mmdb`: no such file or directory"),
-        ("cut.mmdb", "`cut.mmdb` is no usable database in the format of MaxMind (mmdb): "),
-        ("sources.txt", "`sources.txt` is no usable database in the format of MaxMind (mmdb): "),
+        ("cut.mmdb", "`cut.mmdb` is not a usable database in the format of MaxMind (mmdb): "),
+        ("sources.txt", "`sources.txt` is not a usable database in the format of MaxMind (mmdb): "),
         ("..", "cannot read `..`: it is not a regular file"),
     ] {
         let (code, out, err) = eval(folder.path(), &["country.yml", "--ip", "203.0.113.9", "--geoip", file]);

@@ -18,6 +18,7 @@ mod headers;
 mod http_request;
 mod identity;
 mod jwt_validation;
+mod kind;
 mod log;
 mod oauth;
 mod openid_connect;
@@ -44,6 +45,7 @@ pub use headers::HeaderList;
 pub use http_request::Method;
 pub use identity::Login;
 pub use jwt_validation::{SigningAlgorithm, Token, TokenMethod, TokenType};
+pub(crate) use kind::KindFacts;
 pub use oauth::OAuthProvider;
 pub use owasp::RuleSet;
 pub use replacements::Replacement;
@@ -157,6 +159,8 @@ pub(crate) struct Unsupported {
 pub(crate) trait ActionType: Sized {
     /// The `type` in a policy.
     const NAME: &'static str;
+    /// Its older and other names (ngrok documentation, 2024 to 2026).
+    const OLD_NAMES: &'static [&'static str] = &[];
     /// Where it may stand.
     const PHASES: PhaseSet;
     /// The protocols of endpoints whose policies may have it, as far as its phases allow.
@@ -310,6 +314,14 @@ macro_rules! registry {
 
         /// The names of the actions, in alphabetical order.
         pub const NAMES: &[&str] = &[$($kind::NAME),+];
+
+        /// The name of the action that a name means which may be an older one; any other name as it is.
+        pub(crate) fn current_name(name: &str) -> &str {
+            match name {
+                $(name if $kind::OLD_NAMES.contains(&name) => $kind::NAME,)+
+                _ => name,
+            }
+        }
 
         /// The fields of the actions.
         pub(crate) const FIELDS: &[Declared] = &[$($kind::FIELDS),+];
@@ -514,60 +526,6 @@ registry! {
     verify_webhook::VerifyWebhook,
 }
 
-/// What an action sets for what follows, as it is written.
-type Outline = fn(Option<&Fields<'_>>, Span, &mut dyn FnMut(State, Span));
-
-/// What is known of a kind of action.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct KindFacts {
-    pub(crate) name: &'static str,
-    pub(crate) phases: PhaseSet,
-    pub(crate) schemes: &'static [Scheme],
-    pub(crate) fields: Declared,
-    pub(crate) one_per_policy: bool,
-    /// True if it changes what later conditions read.
-    pub(crate) rewrites: bool,
-    /// Where this version runs it.
-    pub(crate) runs: PhaseSet,
-    /// What its host must be able to do.
-    pub(crate) needs: Option<Ability>,
-    /// The path of its results, `actions.ngrok.oauth`.
-    pub(crate) result: Option<&'static str>,
-    /// What is said of it with `enforce: false` where nothing reads its results.
-    pub(crate) idle: &'static str,
-    /// Why one that handles traffic does not handle all of it.
-    pub(crate) goes_on: Option<&'static str>,
-    /// What one sets for what follows, as it is written.
-    pub(crate) outline: Outline,
-}
-
-impl KindFacts {
-    fn new<A: ActionType>() -> Self {
-        Self {
-            name: A::NAME,
-            phases: A::PHASES,
-            schemes: A::SCHEMES,
-            fields: A::FIELDS,
-            one_per_policy: A::ONE_PER_POLICY,
-            rewrites: A::REWRITES,
-            runs: A::RUNS,
-            needs: A::NEEDS,
-            result: results_path::<A>(),
-            idle: A::IDLE,
-            goes_on: A::GOES_ON,
-            outline: A::outline,
-        }
-    }
-}
-
-/// Older and other names of actions, with the right ones (ngrok documentation, 2024 to 2026).
-pub(crate) const OLD_NAMES: &[(&str, &str)] = &[
-    ("add-header", "add-headers"),
-    ("oidc", "openid-connect"),
-    ("remove-header", "remove-headers"),
-    ("webhook-validation", "verify-webhook"),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -580,7 +538,10 @@ mod tests {
             let page = documentation(name).expect("registered").page;
             assert!(page.starts_with(&format!("# {name}\n")), "{name}");
         }
-        assert!(OLD_NAMES.iter().all(|(old, new)| !NAMES.contains(old) && NAMES.contains(new)));
+        for name in NAMES {
+            assert_eq!(current_name(name), *name, "also the older name of another");
+        }
+        assert_eq!(current_name("oidc"), "openid-connect");
     }
 
     #[test]

@@ -19,9 +19,8 @@ pub(crate) use characters::{OddCharacter, is_invisible, plain};
 pub use code::Code;
 pub(crate) use code::{Codes, codes};
 pub use consequences::drop_consequences;
-pub use texts::{did_you_mean, printable, steers, summary};
+pub use texts::{counted, did_you_mean, printable, shown_address, steers, summary};
 pub(crate) use texts::{did_you_mean_help, shorten, with_odd};
-pub use user_info::shown_address;
 pub(crate) use user_info::user_info;
 
 /// More diagnostics than this in one file are counted, not kept.

@@ -24,7 +24,7 @@ pub use self::rate::{RateLimit, RateVerdict, SlidingWindow};
 pub use self::secret::Secret;
 pub use self::tls::{ClientVerification, TlsSettings, TlsVersion};
 use crate::cel::Value;
-pub use crate::ids::{ActionId, ExpressionId, LogId, RuleId, TargetId};
+pub use crate::ids::{ActionId, ConditionId, LogId, RuleId, TargetId};
 use crate::message::MAX_BODY;
 pub use crate::message::{Body, Side};
 use crate::outcome::Outcome;

@@ -34,9 +34,9 @@ pub struct LogId(pub(crate) u32);
 
 /// A condition of a program's rules, numbered over all rules in document order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ExpressionId(pub(crate) u32);
+pub struct ConditionId(pub(crate) u32);
 
-impl ExpressionId {
+impl ConditionId {
     /// The condition's index, from 0.
     #[must_use]
     pub const fn index(self) -> usize {

@@ -5,6 +5,7 @@
 
 mod body;
 mod cookies;
+mod derived;
 mod headers;
 mod media_type;
 mod parts;

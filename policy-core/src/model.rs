@@ -10,7 +10,7 @@ mod shape;
 
 use std::rc::Rc;
 
-use crate::actions::{ActionConfig, NAMES, OLD_NAMES, Written, facts_of};
+use crate::actions::{ActionConfig, NAMES, Written, current_name, facts_of};
 use crate::cel::{Decides, Expression, Formula, State, Type, check_condition, drop_values};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes, did_you_mean, did_you_mean_help, shorten};
 use crate::flow::Flow;
@@ -22,7 +22,7 @@ use crate::reader::{
     Field, Fields, LEGACY_FIELD, Reader, TextRef, head, is_placeholder, placeholder_in_expression,
 };
 use crate::schema::{Context, PolicySite, names};
-use crate::settings::rule::{self, ACTIONS, EXPRESSIONS};
+use crate::settings::rule::{self, ACTIONS, CONFIG, EXPRESSIONS, TYPE};
 use crate::source::{FileSpan, Span, Spanned};
 
 pub(crate) use manifest::HeldKind;
@@ -234,7 +234,7 @@ fn check_repeats<'d>(fields: &Fields<'d>, number: usize, place: PolicySite<'_>, 
 
 /// The `type` of an action that stands where a rule is expected.
 fn flat_action<'f, 'd>(fields: &'f Fields<'d>) -> Option<&'f Field<'d>> {
-    let field = fields.entries.iter().find(|field| field.key == "type")?;
+    let field = fields.entries.iter().find(|field| field.key == TYPE)?;
     fields.get(ACTIONS.name()).is_none().then_some(field)
 }
 
@@ -264,7 +264,7 @@ fn conditions<'d>(
 
 /// True for the fields of a rule, and of an action that stands without one.
 fn is_part_of_rule(key: &str) -> bool {
-    names(rule::FIELDS).any(|name| name == key) || matches!(key, "type" | "config")
+    names(rule::FIELDS).any(|name| name == key) || matches!(key, TYPE | CONFIG)
 }
 
 /// There are conditions, and what they are is not known.
@@ -322,13 +322,13 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: PolicySite<'_>, reader: &Rea
         return None;
     };
     let span = head(node);
-    fields.incomplete = fields.entries.iter().any(|field| did_you_mean(field.key, ["type"]).is_some());
+    fields.incomplete = fields.entries.iter().any(|field| did_you_mean(field.key, [TYPE]).is_some());
     let kind = fields
-        .required(reader, "type", ("the action", span), "type: forward-internal")
+        .required(reader, TYPE, ("the action", span), "type: forward-internal")
         .and_then(|node| reader.text(node, "`type`"));
     let name = kind.map_or("", |kind| kind.value);
-    let name = OLD_NAMES.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| new);
-    for field in fields.entries.iter().filter(|field| !matches!(field.key, "type" | "config")) {
+    let name = current_name(name);
+    for field in fields.entries.iter().filter(|field| !matches!(field.key, TYPE | CONFIG)) {
         // The parts of a rule may stand around a flat action.
         if !(flat && [rule::NAME.name(), EXPRESSIONS.name()].contains(&field.key)) {
             stray_field(name, field, reader);
@@ -350,11 +350,11 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: PolicySite<'_>, reader: &Rea
     }
     let owner = format!("`{name}`");
     let cx = Context { reader, place: Some(place), owner: (&owner, kind.span) };
-    for repeat in fields.repeats("config") {
+    for repeat in fields.repeats(CONFIG) {
         ActionConfig::read(name, Written::below(repeat.value), &cx);
     }
     let beside = beside(&fields, name, flat);
-    match ActionConfig::read(name, Written { config: fields.get("config"), beside }, &cx) {
+    match ActionConfig::read(name, Written { config: fields.get(CONFIG), beside }, &cx) {
         Some(config) => {
             let result = facts.and_then(|facts| facts.result);
             if let Some(path) = result.filter(|_| config.as_ref().is_none_or(ActionConfig::has_results)) {
@@ -380,7 +380,7 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: PolicySite<'_>, reader: &Rea
 /// The fields of a `config` that stand beside it. Whether something is missing in it is not known then.
 fn beside<'d>(fields: &Fields<'d>, action: &str, flat: bool) -> Fields<'d> {
     let mut out = Fields::empty();
-    let stray = |key: &str| !(matches!(key, "type" | "config") || flat && is_part_of_rule(key));
+    let stray = |key: &str| !(matches!(key, TYPE | CONFIG) || flat && is_part_of_rule(key));
     out.incomplete = fields.entries.iter().any(|field| stray(field.key));
     let declared = facts_of(action).map(|facts| facts.fields).unwrap_or_default();
     let known = |key: &str| declared.iter().any(|of| of.name() == key || of.aliases().contains(&key));
@@ -398,7 +398,7 @@ fn stray_field(action: &str, field: &Field<'_>, reader: &Reader<'_>) {
     let fields = facts_of(action).map(|facts| facts.fields).unwrap_or_default();
     reader.report(if fields.iter().any(|field| field.name() == key) {
         found.with_help(format!("`{key}` belongs below `config:`"))
-    } else if let Some(near) = did_you_mean(key, ["type", "config"]) {
+    } else if let Some(near) = did_you_mean(key, [TYPE, CONFIG]) {
         found.with_help(did_you_mean_help(key, near)).with_fix_at(false, field.content, near)
     } else {
         found.with_help("an action has `type` and `config`")

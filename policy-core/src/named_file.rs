@@ -3,6 +3,8 @@
 //! A configuration may come from anybody, and may name any file of the machine that looks at it. So what stands in a
 //! file outside of its folder is not shown: [`withhold`] leaves nothing of it that a format could show.
 
+use std::io;
+
 use crate::diagnostic::Diagnostics;
 use crate::source::Source;
 
@@ -29,6 +31,20 @@ impl<T> NamedFile<T> {
     pub fn outside(self, outside: bool) -> Self {
         Self { outside, ..self }
     }
+}
+
+/// Why the operating system cannot read a file, without its number of the error.
+///
+/// ```
+/// # #[cfg(unix)] {
+/// let error = std::io::Error::from_raw_os_error(2);
+/// assert_eq!(policy_core::named_file::reason(&error), "no such file or directory");
+/// # }
+/// ```
+#[must_use]
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 /// What may be shown of a file outside: its name, and of each finding code, severity and line. The source that comes

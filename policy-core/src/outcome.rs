@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::ids::{ActionId, ExpressionId, TargetId};
+use crate::ids::{ActionId, ConditionId, TargetId};
 use crate::ngrok::{self, NgrokCode};
 use crate::url::EndpointUrl;
 
@@ -261,7 +261,7 @@ pub enum Fault {
         target: TargetId,
     },
     /// A condition of a rule has no value; [`crate::evaluate::Evaluation::failed_condition`] says why.
-    Condition(ExpressionId),
+    Condition(ConditionId),
     /// A value of the action cannot be made, e.g. a target; [`crate::evaluate::Evaluation::failed_value`] says why.
     Value,
     /// The host's reply did not fit the effect.

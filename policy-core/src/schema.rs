@@ -446,14 +446,6 @@ fn add_rows(above: &str, declared: Declared, out: &mut Vec<FieldDoc>) {
     }
 }
 
-/// `1`, `2` and so on of a kind: `1 entry`, `2 entries`.
-pub(crate) fn counted(count: usize, one: &str, many: &str) -> String {
-    match count {
-        1 => format!("1 {one}"),
-        _ => format!("{count} {many}"),
-    }
-}
-
 /// `a`, `b` or `c`, in backticks.
 pub(crate) fn alternatives<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<_> = names.map(|name| format!("`{}`", shorten(name))).collect();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ipnetwork::IpNetwork;
 
 use crate::cel::{EvalError, Part, Value};
-use crate::exchange::{ActionId, Effect, ExpressionId, Reply, RuleId, Side};
+use crate::exchange::{ActionId, ConditionId, Effect, Reply, RuleId, Side};
 use crate::outcome::Outcome;
 
 /// A sink. Every method does nothing unless implemented.
@@ -20,7 +20,7 @@ pub trait Trace {
     }
 
     /// A condition of a rule was evaluated.
-    fn condition(&mut self, id: ExpressionId, value: &Result<Value, EvalError>, parts: Vec<Part>) {
+    fn condition(&mut self, id: ConditionId, value: &Result<Value, EvalError>, parts: Vec<Part>) {
         let _ = (id, value, parts);
     }
 
@@ -87,7 +87,7 @@ pub enum Record {
     /// A condition of a rule was evaluated.
     Condition {
         /// The condition.
-        id: ExpressionId,
+        id: ConditionId,
         /// Its value, or why it has none.
         value: Result<bool, EvalError>,
         /// The value of each of its parts, outer ones first.
@@ -177,7 +177,7 @@ impl Trace for Recording {
         true
     }
 
-    fn condition(&mut self, id: ExpressionId, value: &Result<Value, EvalError>, parts: Vec<Part>) {
+    fn condition(&mut self, id: ConditionId, value: &Result<Value, EvalError>, parts: Vec<Part>) {
         let value = value.clone().map(|value| matches!(value, Value::Bool(true)));
         self.records.push(Record::Condition { id, value, parts });
     }

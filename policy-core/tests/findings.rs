@@ -317,7 +317,7 @@ fn characters_that_look_like_others_are_named_once() {
     };
     for (expression, said) in [
         ("conn.geo.city == ‘a’", "`‘` (U+2018) looks like `'`: write `'`"),
-        ("conn.client_port ==\u{a0}1", "U+00A0 is no plain space: write ` `"),
+        ("conn.client_port ==\u{a0}1", "U+00A0 is not a plain space: write ` `"),
         ("\u{441}onn.client_port == 1", "`\u{441}` (U+0441) looks like `c`: write `c`"),
         ("conn.client_port == 1\u{200b}", "U+200B cannot be seen: remove it"),
         ("conn.client_port ≥ 1", "`≥` (U+2265) looks like `>=`: write `>=`"),

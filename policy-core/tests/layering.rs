@@ -86,6 +86,31 @@ fn rooms_use_only_those_before_them() {
     rooms::assert_in_order(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), ROOMS);
 }
 
+/// The address tables and the agent link are crates of their own, with rooms in an order as well.
+#[test]
+fn rooms_of_the_small_crates_use_only_those_before_them() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tables = [
+        "limits",
+        "key",
+        "cidr",
+        "steps",
+        "ranges",
+        "reference",
+        "classes",
+        "layout",
+        "batch",
+        "longest",
+        "set",
+        "table",
+        "tables",
+        "restriction",
+    ];
+    rooms::assert_in_order(&root.join("lpm/src"), &tables);
+    let link = ["mux", "messages", "proxy", "returning", "streams", "call", "heartbeat"];
+    rooms::assert_in_order(&root.join("../forwarder/link/src"), &link);
+}
+
 /// The stages of expressions, in the order of their use.
 const STAGES: &[&str] = &[
     "codes",

@@ -10,8 +10,9 @@ use serde_json::error::Category;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
-use super::{RefusalExtra, StreamType, open};
-use crate::mux::Opener;
+use super::messages::RefusalExtra;
+use super::mux::Opener;
+use super::streams::{StreamType, open};
 
 /// The longest object that is taken: a policy may be in it.
 pub const CALL_BYTES: usize = 2 << 20;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{StreamType, open};
-use crate::mux::{Opener, Stream};
+use super::mux::{Opener, Stream};
+use super::streams::{StreamType, open};
 
 /// How often, and how long an answer may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +148,7 @@ mod tests {
         tokio::spawn(peers_driver.run());
         tokio::spawn(async move {
             let mut stream = heard.accept().await.expect("a stream");
-            super::super::read_type(&mut stream).await.expect("a type");
+            crate::read_type(&mut stream).await.expect("a type");
             echo(stream).await;
         });
         let (told, mut beats) = tokio::sync::mpsc::unbounded_channel();

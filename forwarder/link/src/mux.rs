@@ -25,6 +25,7 @@
 mod frame;
 mod pace;
 mod session;
+mod shared;
 mod state;
 mod stream;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use policy_core::agent::{
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::diagnostic::shown_address;
 use policy_core::endpoint_policy::PolicySource;
+use policy_core::named_file::reason;
 use policy_core::options::EndpointTraits;
 use policy_core::parse::decode;
 use policy_core::source::Source;
@@ -78,7 +79,7 @@ pub enum OptionsError {
 impl fmt::Display for OptionsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(path, error) => write!(f, "cannot read `{}`: {error}", path.display()),
+            Self::Unreadable(path, error) => write!(f, "cannot read `{}`: {}", path.display(), reason(error)),
             Self::Invalid(reports) => {
                 write!(f, "the configuration has errors\n{reports}")
             }
@@ -232,7 +233,7 @@ fn override_edge(
     connect_cas: Option<&str>,
 ) -> Result<(), OptionsError> {
     if let Some(url) = connect_url {
-        let unfit = |fault| OptionsError::Unfit(format!("`{}` is no edge: {fault}", shown_address(url)));
+        let unfit = |fault| OptionsError::Unfit(format!("`{}` is not an edge: {fault}", shown_address(url)));
         let address = HostPort::parse(url).map_err(unfit)?;
         settings.connect_url =
             Some(policy_core::source::Spanned::new(address, policy_core::source::Span::default()));

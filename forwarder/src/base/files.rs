@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use policy_core::ip_policies::unpack;
-use policy_core::named_file::NamedFile;
+use policy_core::named_file::{NamedFile, reason};
 use policy_core::parse::MAX_SOURCE_BYTES;
 
 use crate::base::platform::{is_pipe, open_at_once};
@@ -74,7 +74,7 @@ pub(crate) fn named(folder: &Path, name: &str, read: ReadFile<'_>) -> NamedFile<
             false => read(&path),
         }
     };
-    let content = bytes().map_err(|error| error.to_string());
+    let content = bytes().map_err(|error| reason(&error));
     let there = fs::symlink_metadata(&path).is_ok();
     NamedFile::new(path.display().to_string(), content).outside(there && !is_below(&path, folder))
 }
@@ -86,7 +86,7 @@ pub fn named_list(folder: &Path, name: &str, feed: &mut dyn FnMut(&[u8])) -> Nam
         true => Ok(file),
         false => Err(io::Error::new(io::ErrorKind::InvalidInput, NOT_REGULAR)),
     });
-    let content = opened.map_err(|error| error.to_string()).and_then(|file| unpack(file, feed));
+    let content = opened.map_err(|error| reason(&error)).and_then(|file| unpack(file, feed));
     let there = fs::symlink_metadata(&path).is_ok();
     NamedFile::new(path.display().to_string(), content).outside(there && !is_below(&path, folder))
 }
@@ -136,6 +136,14 @@ mod tests {
         assert!(open(Path::new("/dev/zero")).is_err());
         fs::write(folder.path().join("file.yml"), "a").expect("written");
         assert_eq!(read_file(&folder.path().join("file.yml")).expect("read"), b"a");
+    }
+
+    #[test]
+    fn why_a_named_file_cannot_be_read_is_said_without_numbers() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let missing = Some("no such file or directory".to_owned());
+        assert_eq!(named(folder.path(), "gone.yml", &read_file).content.err(), missing);
+        assert_eq!(named_list(folder.path(), "gone.txt", &mut |_| {}).content.err(), missing);
     }
 
     #[test]

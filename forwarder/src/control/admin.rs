@@ -7,7 +7,7 @@
 //! 3. [`Admin::answer`] in `api`: without a runtime; what changes something runs on a thread of its own, so that a client that
 //!    leaves interrupts nothing. `resource` finds who is asked, by the list in `resources`, where each has its file;
 //!    `records` is what those of the identity store do alike; they work on its `parts`;
-//! 4. [`Audit`](crate::control::audit::Audit): one event a change, after it is safe on disk.
+//! 4. [`Audit`](crate::control::audit::Audit): one event a change, after it counts, also where the disk could not keep it yet.
 //!
 //! Source: ngrok API reference and the types of its clients (2026-11-22). Ours are `expires_at` and
 //! `last_used_at` of a credential.

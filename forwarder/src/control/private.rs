@@ -27,7 +27,7 @@ pub(crate) fn folder(path: &Path) -> io::Result<()> {
     if !found.is_dir() {
         return Err(io::Error::new(
             io::ErrorKind::NotADirectory,
-            format!("`{}` is no folder", path.display()),
+            format!("`{}` is not a folder", path.display()),
         ));
     }
     owned(path, &found)?;
@@ -99,7 +99,7 @@ pub(crate) fn check(path: &Path) -> io::Result<()> {
 
 fn regular(path: &Path, found: &Metadata) -> io::Result<()> {
     if !found.is_file() {
-        return Err(refused(path, "is no regular file: remove it"));
+        return Err(refused(path, "is not a regular file: remove it"));
     }
     owned(path, found)
 }

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use policy_core::edge::EdgeLimits;
-use policy_core::facts::Facts;
 use policy_core::url::EndpointUrl;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use super::open::{ConnectionFacts, Ingress, OFFLINE, Open, REMOVED, Revalidated, at_times};
+use super::open::{ConnectionFacts, Ingress, OFFLINE, Open, REMOVED, Revalidated, configured};
 use super::shared::Shared;
 use crate::edge::events::Closed;
 use crate::edge::generation::{Generation, ListenerKey};
@@ -43,9 +42,9 @@ impl AcceptedAt {
     ) -> Result<(EntryPoint<'a>, &'a str, &'a EndpointUrl), &'static str> {
         match self {
             Self::Configured(listener) => {
-                let index = generation.at_listener(listener).ok_or(REMOVED)?;
-                let endpoint = generation.config.endpoints.get(index).ok_or(REMOVED)?;
-                Ok((EntryPoint::Configured(index), &endpoint.name.value, &endpoint.url))
+                let (entry, endpoint) =
+                    configured(generation, generation.at_listener(listener)).ok_or(REMOVED)?;
+                Ok((entry, &endpoint.name.value, &endpoint.url))
             }
             Self::Online(online) if online.gone.is_cancelled() => Err(OFFLINE),
             Self::Online(online) => Ok((EntryPoint::Online(online), &online.id, &online.url)),
@@ -69,8 +68,8 @@ pub(super) async fn serve(shared: &Shared, at: &AcceptedAt, client: TcpStream, p
     let _ = socket::give_up_after(&client, stalled_timeout);
     // No client can foretell it: it decides what the policy draws for this connection.
     let seed = shared.random.number();
-    let facts = Facts::from_connection(peer, server).at_endpoint(url).seeded(seed);
-    let facts = at_times(facts, start, start);
+    let made = ConnectionFacts { client: peer, server, start, seed };
+    let facts = made.facts(url, start);
     let dial =
         Live { timeout: connect_timeout, client: peer, server, own: &shared.own, random: &shared.random };
     let world = RoutingView { generation: &generation, online: &shared.online };
@@ -84,7 +83,6 @@ pub(super) async fn serve(shared: &Shared, at: &AcceptedAt, client: TcpStream, p
     let Some((route, upstream)) = decided else {
         return close_undecided(shared, client, peer, STOPPED);
     };
-    let made = ConnectionFacts { client: peer, server, start, seed };
     let (name, host): (Box<str>, Box<str>) = (name.into(), url.host().into());
     let ingress = match at {
         AcceptedAt::Configured(_) => Ingress::Configured(name.clone()),

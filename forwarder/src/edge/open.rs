@@ -5,14 +5,16 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
+use policy_core::edge::Endpoint;
 use policy_core::facts::Facts;
 use policy_core::url::EndpointUrl;
 use tokio_util::sync::CancellationToken;
 
 use super::registry::Registry;
 use crate::base::sanitize;
+use crate::edge::generation::Generation;
 use crate::edge::online::OnlineEndpoint;
-use crate::edge::route::{self, Effort, Presumed, Route, RoutingView, Upstream, decide_presumed};
+use crate::edge::route::{Effort, EntryPoint, Presumed, Route, RoutingView, Upstream, decide_presumed};
 use crate::net::relay::RelayEnd;
 
 /// Why a connection may not go on.
@@ -26,6 +28,28 @@ pub(super) enum Ingress {
     Configured(Box<str>),
     /// One that an agent keeps online.
     Online(Arc<OnlineEndpoint>),
+}
+
+impl Ingress {
+    /// How it is entered now, and its URL; `None` if it is no longer configured.
+    fn entry<'a>(&'a self, generation: &'a Generation) -> Option<(EntryPoint<'a>, &'a EndpointUrl)> {
+        match self {
+            Self::Configured(name) => {
+                let (entry, endpoint) = configured(generation, generation.at_name(name))?;
+                Some((entry, &endpoint.url))
+            }
+            Self::Online(online) => Some((EntryPoint::Online(online), &online.url)),
+        }
+    }
+}
+
+/// The endpoint at an index of the configuration, and how it is entered.
+pub(super) fn configured(
+    generation: &Generation,
+    index: Option<usize>,
+) -> Option<(EntryPoint<'_>, &Endpoint)> {
+    let index = index?;
+    Some((EntryPoint::Configured(index), generation.config.endpoints.get(index)?))
 }
 
 /// What is needed to revalidate a connection.
@@ -64,6 +88,14 @@ pub(super) struct ConnectionFacts {
     pub(super) start: Timestamp,
     /// What its draws come from: revalidated, it draws the same.
     pub(super) seed: u64,
+}
+
+impl ConnectionFacts {
+    /// What policies are told at an endpoint, at a time.
+    pub(super) fn facts<'a>(&self, url: &'a EndpointUrl, now: Timestamp) -> Facts<'a> {
+        let facts = Facts::from_connection(self.client, self.server).at_endpoint(url).seeded(self.seed);
+        at_times(facts, self.start, now)
+    }
 }
 
 impl Open {
@@ -148,20 +180,11 @@ impl Open {
         if let Some(why) = self.why_offline() {
             return Ok(Some(why));
         }
-        let (entry, url) = match &self.ingress {
-            Ingress::Configured(name) => {
-                let index = world.generation.at_name(name);
-                match index.and_then(|index| Some((index, world.generation.config.endpoints.get(index)?))) {
-                    Some((index, endpoint)) => (route::EntryPoint::Configured(index), &endpoint.url),
-                    None => return Ok(Some(REMOVED.into())),
-                }
-            }
-            Ingress::Online(online) => (route::EntryPoint::Online(online), &online.url),
+        let Some((entry, url)) = self.ingress.entry(world.generation) else {
+            return Ok(Some(REMOVED.into()));
         };
         let presumed = Presumed { unreached: &self.unreached, reached: self.upstream.as_ref() };
-        let ConnectionFacts { client, server, start, seed } = self.made;
-        let facts = Facts::from_connection(client, server).at_endpoint(url).seeded(seed);
-        let facts = at_times(facts, start, Timestamp::now());
+        let facts = self.made.facts(url, Timestamp::now());
         let Some(route) = decide_presumed(world, entry, &facts, presumed, effort) else {
             return Ok(Some("the new policy cannot be asked".into()));
         };
@@ -187,7 +210,7 @@ impl OpenConnections {
 }
 
 /// The facts with the time the connection began and the time now.
-pub(super) fn at_times<'a>(facts: Facts<'a>, start: Timestamp, now: Timestamp) -> Facts<'a> {
+fn at_times<'a>(facts: Facts<'a>, start: Timestamp, now: Timestamp) -> Facts<'a> {
     let time = |at: Timestamp| {
         // INVARIANT: a clock of this machine shows a year from 1 to 9999; otherwise the fact has no source.
         policy_core::cel::Timestamp::new(at.as_second(), at.subsec_nanosecond().try_into().unwrap_or(0))

@@ -36,7 +36,7 @@ impl StateDir {
         match writeln!(file, "{}", std::process::id()) {
             // What listens needs no number; half of one would name another process.
             Err(error) if private::is_full(&error) => {
-                tracing::warn!("`{}` stays empty: {error}", path.display());
+                tracing::warn!("cannot write the process id to `{}`: {error}", path.display());
                 file.set_len(0)?;
             }
             written => written?,

@@ -13,7 +13,6 @@ use agent_link::mux::Measured;
 use agent_link::{Heartbeat, ProxyHeader};
 use jiff::Timestamp;
 use policy_core::agent::Secret;
-use policy_core::facts::Facts;
 use policy_core::url::{EndpointUrl, HostPort};
 use rustls::pki_types::ServerName;
 use tokio::io::{
@@ -38,7 +37,7 @@ use crate::edge::certificates::AgentIdentity;
 use crate::edge::connection::{Admitted, carry};
 use crate::edge::events::EventWriter;
 use crate::edge::generation::{Generation, load};
-use crate::edge::open::{ConnectionFacts, Ingress, at_times};
+use crate::edge::open::{ConnectionFacts, Ingress};
 use crate::edge::route::{Connection, EntryPoint, Live, RoutingView, decide};
 use crate::edge::shared::Shared;
 use crate::net::dial::Dialer;
@@ -377,8 +376,8 @@ async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, step
     let generation = shared.current.load_full();
     let entered = EndpointUrl::parse("tcp://e:9").expect("a URL");
     let (peer, start) = (SocketAddr::from(([192, 0, 2, 1], 5_555)), Timestamp::now());
-    let facts = Facts::from_connection(peer, peer).at_endpoint(&entered).seeded(number);
-    let facts = at_times(facts, start, start);
+    let made = ConnectionFacts { client: peer, server: peer, start, seed: number };
+    let facts = made.facts(&entered, start);
     let dial =
         Live { timeout: CONNECT, client: peer, server: peer, own: &shared.own, random: &shared.random };
     let world = RoutingView { generation: &generation, online: &shared.online };
@@ -395,7 +394,6 @@ async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, step
     let Some(Connection::Agent(upstream)) = connection else { return };
     site.clients.lock().expect("whole").insert(number, None);
     let (far, near, reset) = pipe();
-    let made = ConnectionFacts { client: peer, server: peer, start, seed: number };
     let admitted = Admitted {
         ingress: Ingress::Configured(format!("e{endpoint}").into()),
         made,

@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 
 use policy_core::check::CheckOptions;
 use policy_core::lint::{DocumentKind, kind_of};
+use policy_core::named_file::reason;
 
 use crate::cli::{Test, TestFormat};
 use crate::coverage::{Coverage, percent};
 use crate::exit::{Exit, Failure, after_output, say, warn};
-use crate::files::{Excluded, Expanded, FoundFile, expand, read_as, reason, shown};
+use crate::files::{Excluded, Expanded, FoundFile, expand, read_as, shown};
 use crate::render;
 use crate::suite::{Suite, Suites};
 use load::Loaded;

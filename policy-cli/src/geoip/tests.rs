@@ -1,3 +1,5 @@
+//! Databases that the tests write, and damaged ones.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -5,8 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 
-use super::Family;
-
 /// A readable entry, with what a careful author would have written otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParsedCidr {
@@ -145,6 +143,15 @@ pub fn unmapped(network: IpNetwork) -> IpNetwork {
     let IpNetwork::V6(v6) = network else { return network };
     let mapped = v6.ip().to_ipv4_mapped().filter(|_| v6.prefix() >= 96);
     mapped.and_then(|ip| Ipv4Network::new(ip, v6.prefix() - 96).ok()).map_or(network, IpNetwork::V4)
+}
+
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// IPv4, mapped addresses included.
+    V4,
+    /// IPv6.
+    V6,
 }
 
 /// The family in which a network matches clients.

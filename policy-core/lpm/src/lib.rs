@@ -27,7 +27,7 @@ mod steps;
 mod table;
 mod tables;
 
-pub use cidr::{CidrError, ParsedCidr, cidr, family, masked, unmapped};
+pub use cidr::{CidrError, Family, ParsedCidr, cidr, family, masked, unmapped};
 pub use key::{Address, Key};
 pub use limits::{TableLimits, TooLarge};
 pub use longest::LongestMatch;
@@ -60,13 +60,4 @@ pub fn range_networks(first: std::net::IpAddr, last: std::net::IpAddr) -> Vec<ip
         _ => {}
     }
     out
-}
-
-/// An address family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// IPv4, mapped addresses included.
-    V4,
-    /// IPv6.
-    V6,
 }

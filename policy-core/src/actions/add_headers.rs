@@ -39,6 +39,7 @@ pub struct AddHeaders {
 
 impl ActionType for AddHeaders {
     const NAME: &'static str = "add-headers";
+    const OLD_NAMES: &'static [&'static str] = &["add-header"];
     const PHASES: PhaseSet = MESSAGE_PHASES;
     const FIELDS: Declared = &[&HEADERS];
     const REWRITES: bool = true;

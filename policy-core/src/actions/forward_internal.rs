@@ -323,7 +323,7 @@ fn next_has_no_slash(parts: &[TemplatePart]) -> bool {
 fn written_fault(parts: &[TemplatePart], scheme: Option<Scheme>, span: Span) -> Option<Diagnostic> {
     let authority = Authority::from_parts(parts);
     if authority.has_user() {
-        let message = format!("the target is no endpoint URL: {}", UrlFault::UserInfo);
+        let message = format!("the target is not an endpoint URL: {}", UrlFault::UserInfo);
         let help = "remove everything up to and including the `@`";
         return Some(Diagnostic::new(&INVALID_URL, span, message).with_help(help));
     }
@@ -340,7 +340,7 @@ fn written_fault(parts: &[TemplatePart], scheme: Option<Scheme>, span: Span) -> 
     if let Some(port) = authority.written_port()
         && crate::url::port_number(port).is_none()
     {
-        let message = format!("`{}` is no port: {}", shorten(port), UrlFault::Port);
+        let message = format!("`{}` is not a port: {}", shorten(port), UrlFault::Port);
         return Some(
             Diagnostic::new(&INVALID_URL, span, message).with_help("write e.g. `:22` after the host"),
         );
@@ -367,7 +367,7 @@ fn written_fault(parts: &[TemplatePart], scheme: Option<Scheme>, span: Span) -> 
             (error.fault.to_string(), help)
         }
     };
-    let message = format!("the target is no endpoint URL, whatever `${{…}}` gives: {fault}");
+    let message = format!("the target is not an endpoint URL, whatever `${{…}}` gives: {fault}");
     Some(Diagnostic::new(&INVALID_URL, span, message).with_help(help))
 }
 

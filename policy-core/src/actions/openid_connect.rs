@@ -46,6 +46,7 @@ pub struct OpenIdConnect {
 
 impl ActionType for OpenIdConnect {
     const NAME: &'static str = "openid-connect";
+    const OLD_NAMES: &'static [&'static str] = &["oidc"];
     const PHASES: PhaseSet = REQUEST_PHASE;
     const ENDS: Ends = Ends::Refusing("a redirect to the login, while not logged in");
     const FIELDS: Declared = &[

@@ -63,7 +63,7 @@ pub(super) fn check_groups(from: Option<&Text>, to: &Text, cx: &Context<'_, '_>)
     let Some(missing) = texts.flat_map(group_numbers).find(|number| *number > groups) else { return };
     let (message, help) = match (from, groups) {
         (None, _) => (
-            format!("there is no `from`, so `${missing}` is no group of it"),
+            format!("there is no `from`, so `${missing}` is not a group of it"),
             "add `from`, or write the text out",
         ),
         (_, 0) => (

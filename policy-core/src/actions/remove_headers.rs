@@ -42,6 +42,7 @@ pub struct RemoveHeaders {
 
 impl ActionType for RemoveHeaders {
     const NAME: &'static str = "remove-headers";
+    const OLD_NAMES: &'static [&'static str] = &["remove-header"];
     const PHASES: PhaseSet = MESSAGE_PHASES;
     const FIELDS: Declared = &[&HEADERS];
     const REWRITES: bool = true;

@@ -8,6 +8,7 @@ mod signature;
 #[cfg(test)]
 mod tests;
 mod twilio;
+mod verify;
 
 use std::fmt;
 
@@ -137,6 +138,7 @@ pub struct VerifyWebhook {
 
 impl ActionType for VerifyWebhook {
     const NAME: &'static str = "verify-webhook";
+    const OLD_NAMES: &'static [&'static str] = &["webhook-validation"];
     const PHASES: PhaseSet = REQUEST_PHASE;
     const ENDS: Ends = Ends::Refusing("403");
     const FIELDS: Declared = &[&PROVIDER, &SECRET, &ENFORCE];

@@ -111,7 +111,7 @@ fn web(text: &str) -> Result<Upstream, Fault> {
         return Ok(server(by_port(port), "localhost", port));
     }
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(("it is no port from 1 to 65535", WEB_HELP));
+        return Err(("it is not a port from 1 to 65535", WEB_HELP));
     }
     if let Some(path) = text.strip_prefix("file://") {
         return match path.starts_with('/') || path.get(1..2) == Some(":") {

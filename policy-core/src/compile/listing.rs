@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::program::{PhaseCode, Program};
-use crate::diagnostic::{printable, shorten};
+use crate::diagnostic::{counted, printable, shorten};
 use crate::exchange::ActionId;
 use crate::ir::Op;
 use crate::lpm::{AddressTable, ClassId};
@@ -13,6 +13,14 @@ use crate::outcome::Ending;
 
 /// Ranges of addresses that are shown for each body.
 const MAX_RANGES: usize = 4;
+
+impl Program {
+    /// The program as a text, with classes, code and sizes.
+    #[must_use]
+    pub const fn listing(&self) -> Listing<'_> {
+        Listing::new(self)
+    }
+}
 
 /// Displays a program: its tables, its code for each class of addresses, its sizes and bounds. Stable within a
 /// version of the language. O(code + ranges).
@@ -22,7 +30,7 @@ pub struct Listing<'p> {
 }
 
 impl<'p> Listing<'p> {
-    pub(super) const fn new(program: &'p Program) -> Self {
+    const fn new(program: &'p Program) -> Self {
         Self { program }
     }
 
@@ -40,9 +48,9 @@ impl<'p> Listing<'p> {
             writeln!(
                 f,
                 "addresses: {}, IPv4 {} ({v4_layout}), IPv6 {} ({v6_layout}), {} bytes",
-                counted(table.classes(), "class"),
-                counted(v4, "range"),
-                counted(v6, "range"),
+                counted(table.classes(), "class", "classes"),
+                counted(v4, "range", "ranges"),
+                counted(v6, "range", "ranges"),
                 table.bytes(),
             )?;
         }
@@ -58,14 +66,14 @@ impl<'p> Listing<'p> {
             f,
             "{}: {}, {} of at most {}",
             code.phase,
-            counted(rules, "rule"),
-            counted(conditions().count(), "condition"),
-            counted(usize::try_from(steps).unwrap_or(usize::MAX), "step"),
+            counted(rules, "rule", "rules"),
+            counted(conditions().count(), "condition", "conditions"),
+            counted(steps, "step", "steps"),
         )?;
         match code.residual.bodies() {
             Some(bodies) => {
                 let code_bytes = code.residual.bytes();
-                writeln!(f, "code: {}, {code_bytes} bytes", plural(bodies.len(), "body", "bodies"))?;
+                writeln!(f, "code: {}, {code_bytes} bytes", counted(bodies.len(), "body", "bodies"))?;
                 for (number, (start, classes)) in (1..).zip(&bodies) {
                     self.body(number, *start, classes, code, f)?;
                 }
@@ -89,7 +97,7 @@ impl<'p> Listing<'p> {
     ) -> fmt::Result {
         write!(f, "  body {number}")?;
         if let Some(table) = self.program.tables().single().filter(|table| table.classes() > 1) {
-            write!(f, ", {}: ", counted(classes.len(), "class"))?;
+            write!(f, ", {}: ", counted(classes.len(), "class", "classes"))?;
             ranges(table, classes, f)?;
         }
         writeln!(f)?;
@@ -180,13 +188,4 @@ fn range(first: IpAddr, last: IpAddr, f: &mut fmt::Formatter<'_>) -> fmt::Result
         [network] => write!(f, "{network}"),
         _ => write!(f, "{first}-{last}"),
     }
-}
-
-fn counted(number: usize, one: &str) -> String {
-    let many = if one.ends_with("ss") { format!("{one}es") } else { format!("{one}s") };
-    plural(number, one, &many)
-}
-
-fn plural(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
 }

@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use super::residual::{Residual, RuleCode};
-use super::{CompileOptions, Digest, Listing};
+use super::{CompileOptions, Digest};
 use crate::cel::Expression;
 use crate::digest::Hasher;
-use crate::exchange::{ActionId, ExpressionId, LogId, RuleId, TargetId};
+use crate::exchange::{ActionId, ConditionId, LogId, RuleId, TargetId};
 use crate::facts::Fact;
 use crate::ir::{AddressList, Condition, Entry, IpPolicyId, Lowering, Op};
 use crate::lpm::{AddressTable, AddressTables};
@@ -130,7 +130,7 @@ impl Program {
             // INVARIANT: the ranges are those at which the rules were lowered; none is ever missing.
             let code = |rule: &RuleInfo| RuleCode {
                 conditions: lowering.expressions.get(indices(&rule.conditions)).unwrap_or_default(),
-                first: ExpressionId(rule.conditions.start),
+                first: ConditionId(rule.conditions.start),
                 ops: ops.get(rule.ops.clone()).unwrap_or_default(),
             };
             let codes: Vec<_> = rules.get(of_phase).unwrap_or_default().iter().map(code).collect();
@@ -163,12 +163,6 @@ impl Program {
         };
         made.base_steps = made.count_base_steps();
         made
-    }
-
-    /// The program as a text, with classes, code and sizes.
-    #[must_use]
-    pub const fn listing(&self) -> Listing<'_> {
-        Listing::new(self)
     }
 
     /// The code of a phase.
@@ -251,7 +245,7 @@ impl Program {
 
     /// A condition of a rule.
     #[must_use]
-    pub fn condition(&self, id: ExpressionId) -> Option<ConditionRef<'_>> {
+    pub fn condition(&self, id: ConditionId) -> Option<ConditionRef<'_>> {
         self.expressions.get(id.index()).map(|info| ConditionRef { program: self, id, info })
     }
 
@@ -391,7 +385,7 @@ impl<'p> RuleRef<'p> {
     /// Its conditions, in order.
     pub fn conditions(self) -> impl Iterator<Item = ConditionRef<'p>> {
         let (program, range) = (self.program, self.info.conditions.clone());
-        range.filter_map(move |index| program.condition(ExpressionId(index)))
+        range.filter_map(move |index| program.condition(ConditionId(index)))
     }
 
     /// Its actions, in order.
@@ -405,14 +399,14 @@ impl<'p> RuleRef<'p> {
 #[derive(Clone, Copy, Debug)]
 pub struct ConditionRef<'p> {
     program: &'p Program,
-    id: ExpressionId,
+    id: ConditionId,
     info: &'p Condition,
 }
 
 impl<'p> ConditionRef<'p> {
     /// The condition's id, unique in its program.
     #[must_use]
-    pub const fn id(self) -> ExpressionId {
+    pub const fn id(self) -> ConditionId {
         self.id
     }
 

@@ -11,7 +11,7 @@ mod gates;
 use std::collections::HashMap;
 
 use crate::cel::{Expression, Host, Test};
-use crate::exchange::{ActionId, ExpressionId};
+use crate::exchange::{ActionId, ConditionId};
 use crate::ir::{Condition, Op, next_id};
 use crate::lpm::{AddressTable, AddressTables, ClassId, TestId};
 use crate::outcome::Ending;
@@ -29,14 +29,14 @@ const MAX_MASK_BYTES: usize = 8 << 20;
 #[derive(Debug)]
 pub(super) struct RuleCode<'c> {
     pub(super) conditions: &'c [Condition],
-    pub(super) first: ExpressionId,
+    pub(super) first: ConditionId,
     pub(super) ops: &'c [(Op, ActionId)],
 }
 
 /// A condition with what is left of it.
 #[derive(Clone, Debug)]
 pub(crate) struct ResidualCondition {
-    pub(crate) id: ExpressionId,
+    pub(crate) id: ConditionId,
     pub(crate) expression: Expression,
     pub(crate) test: Test,
 }
@@ -134,7 +134,7 @@ impl Residual {
                 }
                 let start = starts.get(at)?;
                 // A condition that is false decides, whatever the others are.
-                if !self.is_false_at_once(start, host) {
+                if !self.is_false_inline(start, host) {
                     return Some((at, start.op as usize));
                 }
             }
@@ -144,7 +144,7 @@ impl Residual {
 
     /// True if the first condition of a rule is false, and that is seen at once.
     #[inline]
-    fn is_false_at_once<H: Host>(&self, start: &RuleStart, host: &H) -> bool {
+    fn is_false_inline<H: Host>(&self, start: &RuleStart, host: &H) -> bool {
         let condition = self.conditions.get(start.condition as usize);
         condition.and_then(|condition| condition.test.try_inline(host)) == Some(false)
     }
@@ -290,7 +290,7 @@ impl<'c> Bodies<'c> {
         }
         let mut left = Some(Vec::new());
         let mut draws = false;
-        for (id, condition) in (rule.first.0..).map(ExpressionId).zip(rule.conditions) {
+        for (id, condition) in (rule.first.0..).map(ConditionId).zip(rule.conditions) {
             let test = condition.test.at(&|test| self.table.contains(class, test));
             match test {
                 Test::Always(true) => continue,
@@ -401,7 +401,7 @@ fn masked(rules: &[RuleCode<'_>], tables: &AddressTables) -> Residual {
         if count > 0 {
             ops.push((Op::When { first: next_id(&conditions), count, otherwise: 0 }, ActionId(0)));
         }
-        for (id, condition) in (rule.first.0..).map(ExpressionId).zip(rule.conditions) {
+        for (id, condition) in (rule.first.0..).map(ConditionId).zip(rule.conditions) {
             let (expression, test) = (condition.expression.clone(), condition.test.clone());
             conditions.push(ResidualCondition { id, expression, test });
         }

@@ -52,7 +52,7 @@ impl fmt::Display for OddCharacter {
         let number = u32::from(self.character);
         match self.twin {
             "" => write!(f, "U+{number:04X} cannot be seen"),
-            " " => write!(f, "U+{number:04X} is no plain space"),
+            " " => write!(f, "U+{number:04X} is not a plain space"),
             twin => write!(f, "`{}` (U+{number:04X}) looks like `{twin}`", self.character),
         }
     }
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(said("on_tcp_connect").as_deref(), None);
         assert_eq!(said("Büro, 東京, ñ").as_deref(), None);
         assert_eq!(said("a\u{200b}b").as_deref(), Some("U+200B cannot be seen"));
-        assert_eq!(said("a\u{a0}b").as_deref(), Some("U+00A0 is no plain space"));
+        assert_eq!(said("a\u{a0}b").as_deref(), Some("U+00A0 is not a plain space"));
         assert_eq!(said("x ‘y’").as_deref(), Some("`‘` (U+2018) looks like `'`"));
         assert_eq!(said("a：b").as_deref(), Some("`：` (U+FF1A) looks like `:`"));
         assert_eq!(plain("on_tсp_соnnect\u{200b}＿"), "on_tcp_connect_");

@@ -1,6 +1,7 @@
 //! Words of messages: shortened, without what steers a terminal, with what may be meant.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use super::user_info::without_user;
 use super::{OddCharacter, is_invisible, plain};
@@ -16,6 +17,22 @@ pub(crate) fn shorten(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(MAX) {
         Some((at, _)) => format!("{}…", printable(text.get(..at).unwrap_or_default())).into(),
         None => printable(text),
+    }
+}
+
+/// The text of a URL, a host or an address for a message: shortened, printable, and without user name and password.
+///
+/// ```
+/// use policy_core::diagnostic::shown_address;
+/// assert_eq!(shown_address("admin:secret@device1.internal:22"), "…@device1.internal:22");
+/// assert_eq!(shown_address("tcp:/admin:secret@device1.internal"), "tcp:/…@device1.internal");
+/// assert_eq!(shown_address("https://example.com/@a"), "https://example.com/@a");
+/// ```
+#[must_use]
+pub fn shown_address(text: &str) -> Cow<'_, str> {
+    match without_user(text) {
+        Some(masked) => shorten(&masked).into_owned().into(),
+        None => shorten(text),
     }
 }
 
@@ -97,6 +114,22 @@ pub(crate) fn with_odd(help: &str, word: &str) -> String {
 /// ```
 #[must_use]
 pub fn summary(files: usize, errors: usize, warnings: usize) -> String {
-    let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
-    format!("checked {}: {}, {}", count(files, "file"), count(errors, "error"), count(warnings, "warning"))
+    let [files, errors, warnings] = [
+        counted(files, "file", "files"),
+        counted(errors, "error", "errors"),
+        counted(warnings, "warning", "warnings"),
+    ];
+    format!("checked {files}: {errors}, {warnings}")
+}
+
+/// A number of things of a kind.
+///
+/// ```
+/// use policy_core::diagnostic::counted;
+/// assert_eq!([0, 1, 2].map(|count| counted(count, "entry", "entries")), ["0 entries", "1 entry", "2 entries"]);
+/// ```
+#[must_use]
+pub fn counted<N: fmt::Display + PartialEq + From<u8>>(count: N, one: &str, many: &str) -> String {
+    let what = if count == N::from(1) { one } else { many };
+    format!("{count} {what}")
 }

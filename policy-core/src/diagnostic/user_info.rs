@@ -1,9 +1,6 @@
 //! What stands before the `@` of a URL, a host or an address: a user name, and often a password. No message shows it.
 
-use std::borrow::Cow;
 use std::ops::Range;
-
-use super::shorten;
 
 /// Where a user name and a password stand in the text of a URL, a host or an address, with a scheme, a part of one, or
 /// none.
@@ -41,22 +38,6 @@ fn ends_as_host(authority: &str) -> bool {
     authority.starts_with('[') || port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The text of a URL, a host or an address for a message: shortened, printable, and without user name and password.
-///
-/// ```
-/// use policy_core::diagnostic::shown_address;
-/// assert_eq!(shown_address("admin:secret@device1.internal:22"), "…@device1.internal:22");
-/// assert_eq!(shown_address("tcp:/admin:secret@device1.internal"), "tcp:/…@device1.internal");
-/// assert_eq!(shown_address("https://example.com/@a"), "https://example.com/@a");
-/// ```
-#[must_use]
-pub fn shown_address(text: &str) -> Cow<'_, str> {
-    match without_user(text) {
-        Some(masked) => shorten(&masked).into_owned().into(),
-        None => shorten(text),
-    }
-}
-
 /// The text without its user name and password; `None` if there are none.
 pub(super) fn without_user(text: &str) -> Option<String> {
     let user = user_info(text)?;
@@ -66,7 +47,7 @@ pub(super) fn without_user(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::diagnostic::shown_address;
 
     #[test]
     fn what_stands_before_an_at_is_not_shown() {

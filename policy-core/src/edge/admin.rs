@@ -33,7 +33,7 @@ pub(super) struct Administration {
 
 /// `admin`.
 pub(super) static ADMIN: Field<Part> =
-    Field::optional("admin", Part::map(FIELDS), "The administration, beside its socket over TCP.");
+    Field::optional("admin", Part::map(FIELDS), "The admin API: its socket, and over TCP.");
 const FIELDS: Declared = &[&SOCKET, &LISTEN, &NAMES, &TLS];
 
 static SOCKET: Field<FilePath> =

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::read::IP_POLICIES;
-use crate::diagnostic::{Diagnostic, Diagnostics, printable, shorten};
+use crate::diagnostic::{Diagnostic, Diagnostics, counted, printable, shorten};
 use crate::endpoint_policy::ReadPolicy;
 use crate::ip_policies::{IpPolicies, IpPolicyFiles, MAX_NETWORKS, load_within};
 use crate::language::language;
@@ -100,9 +100,8 @@ impl NamedIpPolicies {
             self.files.extend(lists.into_iter().filter(|_| !outside));
         }
         if found.has_errors() {
-            let errors = found.errors();
-            let plural = if errors == 1 { "" } else { "s" };
-            let message = format!("the file of IP policies `{shown_name}` has {errors} error{plural}");
+            let errors = counted(found.errors(), "error", "errors");
+            let message = format!("the file of IP policies `{shown_name}` has {errors}");
             let help =
                 format!("fix the errors in that file first; `policy lint {}` lists them", source.name());
             let report = report(message, help);

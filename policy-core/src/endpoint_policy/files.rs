@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::PolicySource;
 use crate::check::document::NOT_TERMINATED;
 use crate::check::{CheckOptions, CheckedPolicy, load_policy};
-use crate::diagnostic::{Diagnostic, Diagnostics, printable};
+use crate::diagnostic::{Diagnostic, Diagnostics, counted, printable};
 use crate::named_file::{NamedFile, withhold};
 use crate::options::EndpointTraits;
 use crate::parse::decode;
@@ -182,9 +182,8 @@ fn report_errors(found: &Diagnostics, name: &str, file: &Source, at: Span, findi
     if !found.has_errors() {
         return;
     }
-    let errors = found.errors();
-    let plural = if errors == 1 { "" } else { "s" };
-    let message = format!("the policy file `{}` has {errors} error{plural}", printable(name));
+    let errors = counted(found.errors(), "error", "errors");
+    let message = format!("the policy file `{}` has {errors}", printable(name));
     // Alone it may have an upstream, and no such error.
     let cloud = found.iter().any(|item| std::ptr::eq(item.code, &NOT_TERMINATED));
     let flag = if cloud { "--cloud " } else { "" };

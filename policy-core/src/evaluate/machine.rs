@@ -6,7 +6,7 @@ use super::mode::{Mode, Specialised};
 use crate::cel::{ClientAddress, EvalError, EvalLimits, Fault as CelFault, Unrendered, Value};
 use crate::compile::{PhaseCode, Program, ResidualCondition};
 use crate::exchange::{
-    ActionId, Asked, Effect, ExpressionId, ForwardFailure, LogId, MAX_KEY_SET, Reply, Step, TargetId,
+    ActionId, Asked, ConditionId, Effect, ForwardFailure, LogId, MAX_KEY_SET, Reply, Step, TargetId,
 };
 use crate::facts::{Facts, FactsHost, MAX_SECRETS};
 use crate::ir::Op;
@@ -341,7 +341,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
 
     /// Ends at a condition that has no value, or asks for the secret that it wants.
     #[cold]
-    fn fail_condition(&mut self, id: ExpressionId, by: ActionId) -> Step {
+    fn fail_condition(&mut self, id: ConditionId, by: ActionId) -> Step {
         match self.at.state.kept().failed.take() {
             Some(unrendered) => match self.wanted_secret(unrendered, by) {
                 Ok(step) => step,
@@ -386,11 +386,11 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
     /// True if all conditions hold. They are joined as by `&&`: one that is false decides, whatever the others
     /// are; otherwise the first that has no value is the fault.
     #[inline(never)]
-    fn conditions(&mut self, first: u32, count: u32) -> Result<bool, ExpressionId> {
-        let mut fault: Option<(ExpressionId, Box<EvalError>)> = None;
+    fn conditions(&mut self, first: u32, count: u32) -> Result<bool, ConditionId> {
+        let mut fault: Option<(ConditionId, Box<EvalError>)> = None;
         for at in first..first.saturating_add(count) {
             let (id, value) =
-                if M::SPECIALISED { self.quick_condition(at) } else { self.condition(ExpressionId(at)) };
+                if M::SPECIALISED { self.specialised_condition(at) } else { self.condition(ConditionId(at)) };
             match value {
                 Ok(true) => {}
                 Ok(false) => return Ok(false),
@@ -414,10 +414,10 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
 
     /// Evaluates a condition of the specialised code.
     #[inline]
-    fn quick_condition(&mut self, at: u32) -> (ExpressionId, Result<bool, Box<EvalError>>) {
+    fn specialised_condition(&mut self, at: u32) -> (ConditionId, Result<bool, Box<EvalError>>) {
         let Some(condition) = self.on.code.residual.conditions.get(at as usize) else {
             let missing = EvalError::whole(CelFault::NotProvided("the condition"));
-            return (ExpressionId(at), Err(Box::new(missing)));
+            return (ConditionId(at), Err(Box::new(missing)));
         };
         let ResidualCondition { id, expression, test } = condition;
         let client = self.client();
@@ -431,7 +431,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
     }
 
     /// Evaluates a condition as it was written, and tells the trace.
-    fn condition(&mut self, id: ExpressionId) -> (ExpressionId, Result<bool, Box<EvalError>>) {
+    fn condition(&mut self, id: ConditionId) -> (ConditionId, Result<bool, Box<EvalError>>) {
         let value = match self.traced_condition(id) {
             Ok(Value::Bool(value)) => Ok(value),
             Ok(other) => Err(EvalError::whole(CelFault::NoOverload(other.type_name().into()))),
@@ -440,7 +440,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
         (id, value.map_err(Box::new))
     }
 
-    fn traced_condition(&mut self, id: ExpressionId) -> Result<Value, EvalError> {
+    fn traced_condition(&mut self, id: ConditionId) -> Result<Value, EvalError> {
         let Some(condition) = self.on.program.condition(id) else {
             return Err(EvalError::whole(CelFault::NotProvided("the condition")));
         };

@@ -2,7 +2,7 @@
 
 use super::list::LIST_LIMIT;
 use super::{IpPolicies, ListReader, MAX_NETWORKS, NamedList, Written, check_document};
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity, printable};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, counted, printable};
 use crate::named_file::{NamedFile, withhold};
 use crate::options::CheckOptions;
 use crate::parse;
@@ -105,10 +105,9 @@ fn read_list(
     }
     let first = list.findings.iter().find(|item| item.severity == Severity::Error);
     if let Some(first) = first {
-        let errors = list.findings.errors();
-        let plural = if errors == 1 { "" } else { "s" };
+        let errors = counted(list.findings.errors(), "error", "errors");
         let line = list.source.position(first.span.start).line;
-        let message = format!("the list file `{path}` has {errors} error{plural}, the first in line {line}");
+        let message = format!("the list file `{path}` has {errors}, the first in line {line}");
         let help = format!(
             "fix the errors in that file first; `policy lint --kind list {}` lists them",
             list.source.name()

@@ -6,6 +6,8 @@ mod gzip;
 
 use std::io::{self, BufReader, Read};
 
+use crate::named_file::reason;
+
 /// Bytes of one list, unpacked: a few KiB of packed data can stand for any number of them.
 const MAX_BYTES: u64 = 1 << 30;
 /// Bytes read at once.
@@ -41,7 +43,7 @@ impl Packing {
     }
 }
 
-/// Hands over all bytes of a list in pieces, unpacked if they are packed with gzip.
+/// Hands over all bytes of a list in pieces, unpacked if they are packed.
 ///
 /// # Errors
 /// Why the list cannot be read to its end, or that it has more than 1 GiB.
@@ -95,12 +97,6 @@ fn pump(
             .ok_or_else(|| format!("it has more than the {max} bytes that are read"))?;
         feed(piece.get(..read).unwrap_or_default());
     }
-}
-
-/// The operating system's reason without its error number.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 #[cfg(test)]

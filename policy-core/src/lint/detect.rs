@@ -5,7 +5,7 @@ use std::fmt;
 use super::configurations::{is_agent, is_edge};
 use super::documents::{DocumentKind, Part, parts};
 use super::embedded::{Embedded, embedded, embedded_in_part};
-use super::shapes::{MAX_ITEMS, has_meant_phase, has_only, is_action, is_rule, names_phase};
+use super::shapes::{MAX_ITEMS, has_meant_phase, has_only_parts_of_rule, is_action, is_rule, names_phase};
 use crate::diagnostic::{Diagnostics, did_you_mean};
 use crate::ip_policies;
 use crate::model::manifest;
@@ -13,6 +13,7 @@ use crate::parse::{Document, Limits, NodeKind, NodeRef};
 use crate::phase::Phase;
 use crate::reader::Fields;
 use crate::scenarios::looks_like_scenarios;
+use crate::settings::rule::CONFIG;
 use crate::source::Span;
 
 /// What a file of another program is.
@@ -192,7 +193,7 @@ fn kind(root: NodeRef<'_>) -> Option<DocumentKind> {
     // A misspelt phase is a policy with a fault, not a file of another kind.
     let near = |text: &str| did_you_mean(text, Phase::ALL.map(Phase::name)).is_some();
     let is_policy =
-        top.entries.iter().any(|field| near(field.key)) || is_rule(root) || has("config") && is_action(root);
+        top.entries.iter().any(|field| near(field.key)) || is_rule(root) || has(CONFIG) && is_action(root);
     is_policy.then_some(DocumentKind::Policy)
 }
 
@@ -209,5 +210,5 @@ fn kind_of_list(root: NodeRef<'_>) -> Option<DocumentKind> {
 /// True for a phase of 2024 and before: other programs have the same words.
 fn is_old_phase(top: &Fields<'_>, key: &str) -> bool {
     let Some(NodeKind::Sequence(items)) = top.get(key).map(NodeRef::kind) else { return false };
-    items.iter().take(MAX_ITEMS).any(|item| has_only(item, &["name", "expressions", "actions"]))
+    items.iter().take(MAX_ITEMS).any(has_only_parts_of_rule)
 }

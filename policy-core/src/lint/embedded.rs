@@ -8,6 +8,7 @@ use crate::model::{FRAGMENT, HeldKind, manifest};
 use crate::parse::{Document, NodeKind, NodeRef};
 use crate::phase::Phase;
 use crate::reader::{Fields, head};
+use crate::settings::rule::CONFIG;
 use crate::source::{Source, Span};
 
 /// Keys whose value is a policy as a text, in bodies of API calls and in states of other tools.
@@ -192,7 +193,7 @@ fn has_rule(node: NodeRef<'_>) -> bool {
 /// True for a rule, or a list with a rule or an action: they have lost their phase. Lists of other programs have a `type`
 /// too, but no `config` beside it.
 fn holds_rules(node: NodeRef<'_>) -> bool {
-    let has_config = |node| Fields::from_node(node).is_some_and(|fields| fields.get("config").is_some());
+    let has_config = |node| Fields::from_node(node).is_some_and(|fields| fields.get(CONFIG).is_some());
     match node.kind() {
         NodeKind::Sequence(items) => {
             items.iter().any(|item| is_rule(item) || is_action(item) && has_config(item))

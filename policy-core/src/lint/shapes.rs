@@ -1,11 +1,12 @@
 //! The shapes of rules, actions and phases, wherever they stand.
 
-use crate::actions::{NAMES, OLD_NAMES};
+use crate::actions::{NAMES, current_name};
 use crate::diagnostic::did_you_mean;
 use crate::model::meant_phase;
 use crate::parse::{NodeKind, NodeRef};
 use crate::phase::Phase;
 use crate::reader::Fields;
+use crate::settings::rule::{ACTIONS, CONFIG, EXPRESSIONS, NAME, TYPE};
 
 /// Items of a list that are looked at.
 pub(super) const MAX_ITEMS: usize = 100;
@@ -40,16 +41,12 @@ fn lists_rule(node: NodeRef<'_>) -> bool {
 
 /// True for a rule without its phase: one of its actions is an action of the language, or it has expressions alone.
 pub(super) fn is_rule(node: NodeRef<'_>) -> bool {
-    let Some(fields) =
-        Fields::from_node(node).filter(|_| has_only(node, &["name", "expressions", "actions"]))
-    else {
-        return false;
-    };
+    let Some(fields) = Fields::from_node(node).filter(|_| has_only_parts_of_rule(node)) else { return false };
     let items = |key: &str| match fields.get(key).map(NodeRef::kind) {
         Some(NodeKind::Sequence(items)) => Some(items.iter().take(MAX_ITEMS)),
         _ => None,
     };
-    match (items("actions"), items("expressions")) {
+    match (items(ACTIONS.name()), items(EXPRESSIONS.name())) {
         (Some(mut actions), _) => actions.any(is_action),
         (None, Some(mut expressions)) => {
             expressions.len() > 0 && expressions.all(|item| matches!(item.kind(), NodeKind::Scalar(_)))
@@ -58,15 +55,20 @@ pub(super) fn is_rule(node: NodeRef<'_>) -> bool {
     }
 }
 
+/// True for a map that has fields of a rule and no others.
+pub(super) fn has_only_parts_of_rule(node: NodeRef<'_>) -> bool {
+    has_only(node, &[NAME.name(), EXPRESSIONS.name(), ACTIONS.name()])
+}
+
 /// True for an action without its rule.
 pub(super) fn is_action(node: NodeRef<'_>) -> bool {
     let Some(NodeKind::Scalar(name)) =
-        Fields::from_node(node).and_then(|fields| fields.get("type")).map(NodeRef::kind)
+        Fields::from_node(node).and_then(|fields| fields.get(TYPE)).map(NodeRef::kind)
     else {
         return false;
     };
-    let known = NAMES.contains(&name.text) || OLD_NAMES.iter().any(|(old, _)| *old == name.text);
-    has_only(node, &["type", "config"]) && (known || did_you_mean(name.text, NAMES.iter().copied()).is_some())
+    let known = NAMES.contains(&current_name(name.text));
+    has_only(node, &[TYPE, CONFIG]) && (known || did_you_mean(name.text, NAMES.iter().copied()).is_some())
 }
 
 /// True for a map that has some of these keys and no others.

@@ -3,11 +3,14 @@
 use std::fmt;
 
 use super::cookies::SetCookie;
-use super::headers::{EditedHeaders, HeaderEdits};
+use super::derived::{
+    NO_EDITS, borrow_essence, by_name, encodings, essence, length, trailers, type_parameters, values,
+};
+use super::headers::EditedHeaders;
 use super::parts::Part;
 use super::url::{RequestUrl, RequestUrlError};
 use super::{Changes, Headers, ResponseHead, cookies, media_type};
-use crate::cel::{Borrowed, Map, TextMap, Timestamp, Value};
+use crate::cel::{Borrowed, TextMap, Timestamp, Value};
 
 /// What a host has of a request. All of it is lent: what no rule reads is never looked at, what no rule changes never copied.
 pub trait RequestHead: fmt::Debug + Sync {
@@ -82,9 +85,6 @@ pub(crate) struct RequestView<'a> {
     pub(super) url: &'a RequestUrl<'a>,
     pub(super) headers: EditedHeaders<'a>,
 }
-
-/// Nothing was changed.
-pub(super) static NO_EDITS: HeaderEdits = HeaderEdits::NONE;
 
 impl<'a> RequestView<'a> {
     pub(crate) fn with_changes(facts: &'a RequestFacts<'a>, changes: Option<&'a Changes>) -> Self {
@@ -176,57 +176,6 @@ impl<'a> RequestView<'a> {
         let all = headers.flat_map(cookies::sent).map(|(name, value)| SetCookie::sent(name, value));
         by_name(all)
     }
-}
-
-/// Every value of a header.
-pub(super) fn values<'h>(headers: &'h EditedHeaders<'_>, name: &'h str) -> impl Iterator<Item = &'h str> {
-    (0..headers.count(name).unwrap_or(0)).filter_map(move |at| headers.get(name, at))
-}
-
-/// Cookies by name, each name with its cookies in order; none if there are too many: a policy must not decide without some.
-pub(super) fn by_name<'h>(all: impl Iterator<Item = SetCookie<'h>>) -> Option<Value> {
-    let mut names: Vec<(&str, Vec<Value>)> = Vec::new();
-    for (count, cookie) in all.enumerate() {
-        if count >= cookies::MAX_COOKIES {
-            return None;
-        }
-        match names.iter_mut().find(|(name, _)| *name == cookie.name) {
-            Some((_, values)) => values.push(cookie.to_value()),
-            None => names.push((cookie.name, vec![cookie.to_value()])),
-        }
-    }
-    Some(Map::from_texts(names.into_iter().map(|(name, values)| (name, Value::list(values)))).into())
-}
-
-/// `content-length`, if it is a number.
-pub(super) fn length(headers: &EditedHeaders<'_>) -> Option<i64> {
-    headers.get("content-length", 0)?.parse().ok().filter(|length| *length >= 0)
-}
-
-/// The media type where it is written in lower case.
-pub(super) fn borrow_essence<'b>(headers: &'b EditedHeaders<'_>) -> Option<Borrowed<'b>> {
-    let essence = media_type::essence(headers.get("content-type", 0).unwrap_or_default());
-    (!essence.contains(|c: char| c.is_ascii_uppercase())).then_some(Borrowed::Text(essence))
-}
-
-pub(super) fn essence(headers: &EditedHeaders<'_>) -> Value {
-    let written = headers.get("content-type", 0).unwrap_or_default();
-    Value::text(media_type::essence(written).to_ascii_lowercase())
-}
-
-pub(super) fn type_parameters(headers: &EditedHeaders<'_>) -> Value {
-    let written = headers.get("content-type", 0).unwrap_or_default();
-    let all = media_type::parameters(written).into_iter().map(|(name, value)| (name, Value::text(value)));
-    Map::from_texts(all).into()
-}
-
-pub(super) fn encodings(headers: &EditedHeaders<'_>) -> Value {
-    let all = values(headers, "content-encoding").flat_map(media_type::items);
-    Value::list(all.map(|item| Value::text(item.to_ascii_lowercase())).collect())
-}
-
-pub(super) fn trailers(trailers: Option<&dyn TextMap>) -> Value {
-    trailers.map_or_else(|| Map::default().into(), |trailers| Borrowed::Texts(trailers).to_value())
 }
 
 /// A request of one's own, for dry runs and tests.

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use super::cookies::SetCookie;
-use super::headers::EditedHeaders;
-use super::parts::Part;
-use super::request::{
+use super::derived::{
     NO_EDITS, borrow_essence, by_name, encodings, essence, length, trailers, type_parameters, values,
 };
+use super::headers::EditedHeaders;
+use super::parts::Part;
 use super::{Changes, Headers};
 use crate::cel::{Borrowed, TextMap, Value};
 

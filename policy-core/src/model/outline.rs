@@ -1,13 +1,13 @@
 //! Outline: what the actions of a policy produce, before any of it is read.
 
 use super::shape::WrittenPhase;
-use crate::actions::{NAMES, OLD_NAMES, facts_of};
+use crate::actions::{NAMES, current_name, facts_of};
 use crate::cel::State;
 use crate::diagnostic::did_you_mean;
 use crate::flow::Trace;
 use crate::parse::{NodeKind, NodeRef};
 use crate::reader::Fields;
-use crate::settings::rule::ACTIONS;
+use crate::settings::rule::{ACTIONS, CONFIG, TYPE};
 use crate::source::{FileSpan, Span};
 
 /// Every trace, in document order. O(document).
@@ -44,11 +44,11 @@ pub(super) fn outline(phases: &[WrittenPhase<'_>]) -> Vec<Trace> {
 /// What one action produces.
 fn traces(action: NodeRef<'_>, add: &mut dyn FnMut(State, Span)) {
     let Some(fields) = Fields::from_node(action) else { return };
-    let Some(kind) = fields.field("type") else { return };
+    let Some(kind) = fields.field(TYPE) else { return };
     let NodeKind::Scalar(kind) = kind.value.kind() else { return };
-    let name = OLD_NAMES.iter().find(|(old, _)| *old == kind.text).map_or(kind.text, |(_, new)| *new);
+    let name = current_name(kind.text);
     // A misspelt one would produce what is meant.
     let facts = facts_of(name).or_else(|| did_you_mean(name, NAMES.iter().copied()).and_then(facts_of));
     let Some(facts) = facts else { return };
-    (facts.outline)(fields.get("config").and_then(Fields::from_node).as_ref(), kind.span, add);
+    (facts.outline)(fields.get(CONFIG).and_then(Fields::from_node).as_ref(), kind.span, add);
 }

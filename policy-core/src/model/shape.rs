@@ -124,11 +124,11 @@ fn fragment(node: NodeRef<'_>) -> Option<Fragment> {
             Some(Fragment::Manifest)
         } else if has(fields, rule::ACTIONS.name()) || has(fields, rule::EXPRESSIONS.name()) {
             Some(Fragment::Rule)
-        } else if has(fields, "type") {
+        } else if has(fields, rule::TYPE) {
             Some(Fragment::Action)
         } else if ["traffic_policy", "trafficPolicy", "policy"].iter().any(|key| has(fields, key)) {
             Some(Fragment::Configuration)
-        } else if has(fields, "config")
+        } else if has(fields, rule::CONFIG)
             || (has(fields, "to") || has(fields, "from") || has(fields, "replacements"))
         {
             Some(Fragment::Config)
@@ -238,11 +238,14 @@ fn unknown_phase(field: &Field<'_>, among: &Fields<'_>, reader: &Reader<'_>) {
 fn rule_nodes<'d>(node: NodeRef<'d>, phase: Phase, reader: &Reader<'d>) -> Vec<NodeRef<'d>> {
     let fields = Fields::from_node(node);
     let rule = |fields: &Fields<'_>| {
-        fields.entries.iter().any(|field| matches!(field.key, "actions" | "expressions" | "type"))
+        fields
+            .entries
+            .iter()
+            .any(|field| [rule::ACTIONS.name(), rule::EXPRESSIONS.name(), rule::TYPE].contains(&field.key))
     };
     // An action in the place of the rules is told as that.
     let has = |key: &str| fields.as_ref().is_some_and(|fields| fields.get(key).is_some());
-    if has("type") && !has("actions") {
+    if has(rule::TYPE) && !has(rule::ACTIONS.name()) {
         return vec![node];
     }
     if fields.as_ref().is_some_and(rule) {

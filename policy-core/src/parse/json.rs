@@ -24,7 +24,7 @@ pub(super) fn check(source: &Source, diagnostics: &mut Diagnostics) {
     let span = Span::new(at, at.saturating_add(u32::try_from(next).unwrap_or(0)));
     let reason = error.to_string();
     let reason = reason.split(" at line ").next().unwrap_or_default();
-    let found = Diagnostic::new(&NOT_JSON, span, format!("this is no JSON: {reason}"));
+    let found = Diagnostic::new(&NOT_JSON, span, format!("this is not JSON: {reason}"));
     diagnostics.push(found.with_help("readers of JSON refuse the file; fix it, or call it `.yml`"));
 }
 
@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn what_only_yaml_allows_is_told() {
         assert_eq!(found("a.json", "{\"a\": [1]}"), Vec::<String>::new());
-        assert_eq!(found("a.json", "{\"a\": 1,\n}"), ["2:1 this is no JSON: key must be a string"]);
+        assert_eq!(found("a.json", "{\"a\": 1,\n}"), ["2:1 this is not JSON: key must be a string"]);
         assert_eq!(found("a.yml", "{\"a\": 1,\n}"), Vec::<String>::new());
         assert_eq!(found("a.json", "{é: 1}").len(), 1);
         assert_eq!(found("a.json", "").len(), 1);

@@ -139,7 +139,7 @@ fn escape_at(text: &str, at: usize) -> Option<Diagnostic> {
     let kind = text.get(at + 1..)?.chars().next()?;
     let span = Span::from_range(at..at + 1 + kind.len_utf8());
     let shown = shorten(text.get(span.to_range())?).into_owned();
-    let found = Diagnostic::new(&SYNTAX, span, format!("`{shown}` is no escape in double quotes"));
+    let found = Diagnostic::new(&SYNTAX, span, format!("`{shown}` is not an escape in double quotes"));
     Some(found.with_help(format!(
         "write `\\{shown}` for a backslash, or put the value in single quotes, which have no escapes"
     )))

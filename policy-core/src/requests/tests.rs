@@ -1,3 +1,5 @@
+//! Request and response files: what is read, and what is said of faults.
+
 use super::*;
 use crate::cel::TextMap as _;
 

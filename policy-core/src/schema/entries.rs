@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Below, Context, Declared, Interpolated, Kind, Text, counted};
-use crate::diagnostic::{Diagnostic, codes, shorten};
+use super::{Below, Context, Declared, Interpolated, Kind, Text};
+use crate::diagnostic::{Diagnostic, codes, counted, shorten};
 use crate::message::{MAX_HEADER_NAME, is_token};
 use crate::parse::{NodeKind, NodeRef};
 use crate::reader::{DUPLICATE, Fields, head};

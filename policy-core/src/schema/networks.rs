@@ -85,7 +85,7 @@ fn check_dynamic(read: &Text, cx: &Context<'_, '_>) -> bool {
         })
         .collect();
     let error = |why: String| {
-        let message = format!("this is no network, whatever `${{…}}` gives: {why}");
+        let message = format!("this is not a network, whatever `${{…}}` gives: {why}");
         let found = Diagnostic::new(&INVALID_CIDR, read.span, message);
         cx.reader.report(found.with_help("write e.g. `${conn.client_ip}/32`"));
         false
@@ -94,7 +94,7 @@ fn check_dynamic(read: &Text, cx: &Context<'_, '_>) -> bool {
         return error(format!("a network has no {odd:?}"));
     }
     if let Some(number) = wrong_number(read.template.parts()) {
-        return error(format!("`{number}` is no number of an address"));
+        return error(format!("`{number}` is not a number of an address"));
     }
     // The length that is written to its end.
     let length = match read.template.parts().last() {

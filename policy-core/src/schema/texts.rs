@@ -237,8 +237,7 @@ impl Kind for WebUrl {
             if begins_as_web_url(read.template.parts()) {
                 return Some(read);
             }
-            let message =
-                "this is no web URL, whatever `${…}` gives: it begins with neither `http://` nor `https://`";
+            let message = "this is not a web URL, whatever `${…}` gives: it begins with neither `http://` nor `https://`";
             let found = Diagnostic::new(&INVALID_WEB_URL, read.span, message);
             cx.reader.report(found.with_help("write e.g. `https://${…}/path`"));
             return None;

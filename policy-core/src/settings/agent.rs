@@ -355,7 +355,8 @@ impl Kind for Address {
         let text = cx.reader.text(node, what)?;
         let address = HostPort::parse(text.value).ok().filter(|_| text.value.contains(':'));
         if address.is_none() {
-            let message = format!("{what} is no address of a service: `{}`", cx.reader.shown_address(text));
+            let message =
+                format!("{what} is not an address of a service: `{}`", cx.reader.shown_address(text));
             cx.invalid(text.span, message, "write `host:port`, e.g. `edge.example.com:4443`");
         }
         address.map(|address| Spanned::new(address, text.span))
@@ -377,7 +378,7 @@ impl Kind for Ip {
         let text = cx.reader.text(node, what)?;
         let address = text.value.parse().ok();
         if address.is_none() {
-            let message = format!("{what} is no address: `{}`", cx.reader.shown_address(text));
+            let message = format!("{what} is not an address: `{}`", cx.reader.shown_address(text));
             cx.invalid(text.span, message, "write e.g. `192.0.2.53` or `2001:db8::53`");
         }
         address
@@ -403,7 +404,7 @@ impl Kind for ProxyUrl {
             .is_some_and(|(scheme, rest)| matches!(scheme, "http" | "https" | "socks5") && !rest.is_empty());
         if !known {
             // It may hold a password: it is not repeated.
-            let found = Diagnostic::new(&INVALID_VALUE, text.span, format!("{what} is no URL of a proxy"));
+            let found = Diagnostic::new(&INVALID_VALUE, text.span, format!("{what} is not a URL of a proxy"));
             cx.reader.report(found.with_help("write `http://host:port` or `socks5://host:port`"));
         }
         known.then(|| Secret::new(text.value))
@@ -435,7 +436,7 @@ impl Kind for WebAddress {
         let port = text.value.parse().ok().map(|port: u16| port != 0);
         let fine = port.unwrap_or_else(|| HostPort::parse(text.value).is_ok());
         if !fine {
-            let message = format!("{what} is no address: `{}`", cx.reader.shown_address(text));
+            let message = format!("{what} is not an address: `{}`", cx.reader.shown_address(text));
             cx.invalid(text.span, message, "write e.g. `127.0.0.1:4040`, or `false`");
             return None;
         }

@@ -15,5 +15,10 @@ pub(crate) static ACTIONS: Field<Part> = Field::required(
     "What happens, in this order.",
 );
 
-/// All of them.
+/// What an action of the list is, by its name.
+pub(crate) const TYPE: &str = "type";
+/// What such an action does in detail.
+pub(crate) const CONFIG: &str = "config";
+
+/// All fields of a rule.
 pub(crate) const FIELDS: Declared = &[&NAME, &EXPRESSIONS, &ACTIONS];

@@ -73,7 +73,9 @@ pub(crate) fn production_code(path: &Path) -> String {
         return String::new();
     }
     let text = fs::read_to_string(path).expect("readable");
-    let ends = ["\nmod tests {", "\npub(crate) mod tests {"].iter().filter_map(|end| text.find(end));
+    let ends = ["\nmod tests {", "\npub(crate) mod tests {", "\npub(super) mod tests {"]
+        .iter()
+        .filter_map(|end| text.find(end));
     let production = &text[..ends.min().unwrap_or(text.len())];
     production.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::frame::{HEADER_BYTES, Header, Kind};
 use super::pace::{Pacer, Room};
+use super::shared::Shared;
 use super::state::{Body, State};
 use super::transport::{Half, Halves};
 use super::{End, ErrorCode, Limits, Side, Stream, Transport};
@@ -21,22 +22,6 @@ use super::{End, ErrorCode, Limits, Side, Stream, Transport};
 const READ_BYTES: usize = 32 << 10;
 /// How long a farewell may take.
 const GOODBYE: Duration = Duration::from_secs(1);
-
-/// What the parts of a session share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    state: Mutex<State>,
-    /// It is to end at once.
-    closing: CancellationToken,
-    ended: CancellationToken,
-}
-
-impl Shared {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        // No code panics while it holds the lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Opens streams and ends the session. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::ErrorCode;
-use super::session::Shared;
+use super::shared::Shared;
 
 /// A stream; each of its halves ends on its own.
 ///

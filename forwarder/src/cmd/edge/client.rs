@@ -22,6 +22,9 @@ pub(in crate::cmd::edge) use self::table::{Column, table};
 pub(in crate::cmd::edge) use self::time::parse as parse_time;
 use crate::cmd::exit::{Exit, fail};
 
+/// Where the socket of the admin API is without settings, below the folder of the configuration.
+const USUAL_SOCKET: &str = "state/admin.sock";
+
 /// Which edge is asked, and how the answer is shown.
 #[derive(Args, Debug)]
 pub(in crate::cmd::edge) struct Reach {
@@ -120,7 +123,7 @@ impl Api {
     pub(in crate::cmd::edge) fn open_running(reach: &Reach) -> Result<Self, Failure> {
         Self::open_by(reach, |config| {
             socket_of(config).or_else(|failure| {
-                let usual = config.parent().unwrap_or(Path::new("")).join("state/admin.sock");
+                let usual = config.parent().unwrap_or(Path::new("")).join(USUAL_SOCKET);
                 if usual.exists() { Ok(usual) } else { Err(failure) }
             })
         })
@@ -134,7 +137,7 @@ impl Api {
             (Some(url), ..) => ApiAddress::at(url, reach.ca.as_deref()).map_err(Failure::Usage)?,
             (None, Some(config), _) => ApiAddress::Socket(socket_of(config)?),
             (None, None, Some(socket)) => ApiAddress::Socket(socket.clone()),
-            (None, None, None) => ApiAddress::Socket(PathBuf::from("./state/admin.sock")),
+            (None, None, None) => ApiAddress::Socket(Path::new(".").join(USUAL_SOCKET)),
         };
         Ok(Self { client: Client::new(address), json: reach.json })
     }
@@ -169,12 +172,30 @@ impl Api {
 
     /// Shows a list.
     pub(in crate::cmd::edge) fn list(&self, kind: &Kind, listed: &Listed) -> Result<(), Failure> {
-        let items = self.client.list(kind.collection, listed.filter.as_deref())?;
+        let items = self.client.list(kind.collection, kind.list_key, listed.filter.as_deref())?;
         if self.json {
             return print_json(&Value::Array(items));
         }
         write!(anstream::stdout(), "{}", table(kind.columns, &items))?;
         Ok(())
+    }
+
+    /// Creates an object; the answer.
+    pub(in crate::cmd::edge) fn create(&self, kind: &Kind, body: &Value) -> Result<Value, Failure> {
+        self.call("POST", &format!("/{}", kind.collection), Some(body))
+    }
+
+    /// Has something done to the object that is meant, such as `stop`.
+    pub(in crate::cmd::edge) fn act(
+        &self,
+        kind: &Kind,
+        meant: &str,
+        verb: &str,
+        what: &str,
+    ) -> Result<(), Failure> {
+        let id = kind.find(&self.client, meant)?;
+        self.call("POST", &format!("/{}/{id}/{verb}", kind.collection), Some(&json!({})))?;
+        self.done(&id, what)
     }
 
     /// Deletes the object that is meant.
@@ -185,7 +206,7 @@ impl Api {
     }
 
     /// Says of an object what was done.
-    pub(in crate::cmd::edge) fn done(&self, id: &str, what: &str) -> Result<(), Failure> {
+    fn done(&self, id: &str, what: &str) -> Result<(), Failure> {
         if self.json {
             return print_json(&json!({ "id": id }));
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use clap::Args;
-use policy_core::diagnostic::printable;
+use policy_core::diagnostic::{counted, printable};
 use serde_json::{Value, json};
 
 use super::client::{Api, Column, Failure, Reach, exit, print_json, table, text};
@@ -129,7 +129,7 @@ fn reloaded(report: &Value) -> String {
     gaps(report, &mut out);
     let count = |key: &str, one: &str, then: &str| {
         let number = number(report, key);
-        (number > 0).then(|| format!("{} {then}", counted(number, one)))
+        (number > 0).then(|| format!("{} {then}", counted(number, one, &format!("{one}s"))))
     };
     let parts = [
         count("opened", "listener", "opened"),
@@ -150,17 +150,12 @@ fn reloaded(report: &Value) -> String {
     out
 }
 
-/// `1 agent`, `2 agents`.
-fn counted(number: u64, one: &str) -> String {
-    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
-}
-
 fn state(status: &Value) -> String {
     let mut out = table(ENDPOINTS, items(status, "endpoints"));
     let parts = [
-        counted(number(status, "internal_endpoints"), "internal endpoint"),
-        counted(number(status, "agents"), "agent"),
-        counted(number(status, "connections"), "connection"),
+        counted(number(status, "internal_endpoints"), "internal endpoint", "internal endpoints"),
+        counted(number(status, "agents"), "agent", "agents"),
+        counted(number(status, "connections"), "connection", "connections"),
     ];
     let _ = writeln!(out, "{}", parts.join(", "));
     for (columns, key) in [(OWNERS, "agents_by_owner"), (OFFLINE, "offline_targets")] {

@@ -23,7 +23,7 @@ const MAX_STEPS: u64 = 5_000_000;
 
 /// What a field of an item holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FieldKind {
     Text,
     Time,
     Flag,
@@ -36,18 +36,18 @@ pub(super) enum Kind {
 }
 
 /// The fields of an item, by name.
-pub(super) type Fields = &'static [(&'static str, Kind)];
+pub(super) type Fields = &'static [(&'static str, FieldKind)];
 
 /// The type of a field in a [`view!`].
 pub(super) trait FieldType {
     /// What such a field holds.
-    const KIND: Kind;
+    const KIND: FieldKind;
 }
 
 macro_rules! field_types {
     ($($type:ty: $kind:ident),*) => {$(
         impl FieldType for $type {
-            const KIND: Kind = Kind::$kind;
+            const KIND: FieldKind = FieldKind::$kind;
         }
     )*};
 }
@@ -55,7 +55,7 @@ macro_rules! field_types {
 field_types!(String: Text, Timestamp: Time, bool: Flag, u16: Number, Vec<String>: Texts);
 
 impl<T: FieldType> FieldType for Option<T> {
-    const KIND: Kind = Kind::Maybe;
+    const KIND: FieldKind = FieldKind::Maybe;
 }
 
 /// An item of a list.
@@ -101,7 +101,7 @@ macro_rules! view {
 
 pub(super) use view;
 
-impl Kind {
+impl FieldKind {
     fn to_type(self) -> Type {
         let parsed = |text| Type::parse(text).unwrap_or(Type::Dyn);
         match self {
@@ -225,13 +225,13 @@ impl Host for Item<'_> {
         let (_, kind) = self.fields.iter().find(|(known, _)| *known == field).ok_or_else(unknown)?;
         match (kind, self.json.get(field)) {
             (_, None | Some(Json::Null)) => Ok(Value::Null),
-            (Kind::Time, Some(Json::String(text))) => time_of(text).ok_or_else(unknown),
-            (Kind::Maybe, Some(Json::String(text))) if field.ends_with("_at") => {
+            (FieldKind::Time, Some(Json::String(text))) => time_of(text).ok_or_else(unknown),
+            (FieldKind::Maybe, Some(Json::String(text))) if field.ends_with("_at") => {
                 time_of(text).ok_or_else(unknown)
             }
             (_, Some(Json::String(text))) => Ok(Value::text(text.as_str())),
             (_, Some(Json::Bool(flag))) => Ok(Value::Bool(*flag)),
-            (Kind::Number, Some(number)) => number.as_i64().map(Value::Int).ok_or_else(unknown),
+            (FieldKind::Number, Some(number)) => number.as_i64().map(Value::Int).ok_or_else(unknown),
             (_, Some(other)) => Value::from_json(&other.to_string()),
         }
     }

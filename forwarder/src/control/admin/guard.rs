@@ -265,7 +265,7 @@ mod tests {
             let none = [("host", "localhost")];
             assert!(authorize(&guard, &none, now).expect_err("no key").contains("ERR_NGROK_200"));
         }
-        assert!(authorize(&guard, &right, now).is_ok(), "a request without a key is no guess");
+        assert!(authorize(&guard, &right, now).is_ok(), "a request without a key is not a guess");
         for _ in 0..10 {
             let wrong = [("host", "localhost"), ("authorization", "Bearer wrong")];
             assert!(authorize(&guard, &wrong, now).expect_err("wrong").contains("401"));

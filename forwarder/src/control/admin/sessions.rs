@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::filter::{FieldType, Kind, view};
+use super::filter::{FieldKind, FieldType, view};
 
 /// The part of the edge that the API shows. Calls must not wait.
 pub trait Sessions: Send + Sync {
@@ -73,7 +73,7 @@ pub struct Ref {
 }
 
 impl FieldType for Ref {
-    const KIND: Kind = Kind::Ref;
+    const KIND: FieldKind = FieldKind::Ref;
 }
 
 impl Ref {

@@ -412,13 +412,13 @@ fn every_list_takes_a_filter_over_the_fields_it_shows() {
         // Each is read as what it is declared to be.
         for (name, kind) in list.fields {
             let filter = match kind {
-                filter::Kind::Text => format!("obj.{name} != 'nothing'"),
-                filter::Kind::Time => format!("obj.{name} < timestamp('2999-01-01T00:00:00Z')"),
-                filter::Kind::Flag => format!("obj.{name} == obj.{name}"),
-                filter::Kind::Number => format!("obj.{name} > -1"),
-                filter::Kind::Texts => format!("!('nothing' in obj.{name})"),
-                filter::Kind::Ref => format!("obj.{name}.id != ''"),
-                filter::Kind::Maybe => format!("obj.{name} == null || obj.{name} != 'nothing'"),
+                filter::FieldKind::Text => format!("obj.{name} != 'nothing'"),
+                filter::FieldKind::Time => format!("obj.{name} < timestamp('2999-01-01T00:00:00Z')"),
+                filter::FieldKind::Flag => format!("obj.{name} == obj.{name}"),
+                filter::FieldKind::Number => format!("obj.{name} > -1"),
+                filter::FieldKind::Texts => format!("!('nothing' in obj.{name})"),
+                filter::FieldKind::Ref => format!("obj.{name}.id != ''"),
+                filter::FieldKind::Maybe => format!("obj.{name} == null || obj.{name} != 'nothing'"),
             };
             let query: String = filter.bytes().map(|byte| format!("%{byte:02X}")).collect();
             let (status, left) = api.get(&format!("/{}?filter={query}", list.path));

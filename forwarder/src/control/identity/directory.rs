@@ -289,11 +289,13 @@ impl Inner {
         match self.store.apply(&changes.unsaved) {
             Ok(()) => {
                 let stored = std::mem::take(&mut changes.unsaved).len();
-                tracing::info!(stored, "all changes of credentials are stored");
+                tracing::info!(stored, "all changes of service users, authtokens and API keys are stored");
                 true
             }
             Err(error) => {
-                tracing::debug!("changes of credentials cannot be stored yet: {error}");
+                tracing::debug!(
+                    "cannot store changes of service users, authtokens and API keys yet: {error}"
+                );
                 if !changes.unsaved.is_empty() {
                     self.reserve(&mut changes);
                 }
@@ -324,7 +326,7 @@ impl Inner {
         let changes: Vec<_> = uses.iter().map(|(change, ..)| change.clone()).collect();
         match self.store.apply(&changes) {
             Ok(()) => uses.iter().for_each(|(_, at, uses)| uses.kept(*at)),
-            Err(error) => tracing::warn!("when credentials were last used is not kept: {error}"),
+            Err(error) => tracing::warn!("cannot store when authtokens were last used: {error}"),
         }
     }
 }
@@ -332,7 +334,9 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         if !self.save() {
-            tracing::error!("changes of credentials could not be stored; see the log before");
+            tracing::error!(
+                "changes of service users, authtokens or API keys could not be stored; see the log before"
+            );
         }
         self.write_uses();
     }

@@ -33,6 +33,9 @@ impl fmt::Debug for Token {
 }
 
 impl Token {
+    /// Characters of the secret at its end.
+    pub const SECRET_LENGTH: usize = (SECRET_BYTES * 4).div_ceil(3);
+
     /// Draws one that begins with an id.
     ///
     /// # Errors
@@ -116,7 +119,7 @@ mod tests {
         assert!(is_well_formed(one.reveal()));
         let secret = one.reveal().split_once('_').expect("two parts").1;
         // 6 bits a character, less 2 in the last one.
-        assert!(secret.len() * 6 - 2 >= 192);
+        assert!(secret.len() == Token::SECRET_LENGTH && secret.len() * 6 - 2 >= 192);
         assert!(!format!("{one:?}").contains(secret));
     }
 

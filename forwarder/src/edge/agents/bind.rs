@@ -321,7 +321,7 @@ impl Wanted {
         let text = if scheme.eq_ignore_ascii_case(TCP) { rest } else { address };
         let parsed = (!text.is_empty()).then(|| EndpointUrl::parse(&format!("{TCP}{text}")));
         let address = parsed.transpose().map_err(|error| {
-            Refusal::new(ERR_NGROK_9033, format!("`{}` is no address: {error}", short(text)))
+            Refusal::new(ERR_NGROK_9033, format!("`{}` is not an address: {error}", short(text)))
         })?;
         let internal = address.as_ref().is_some_and(EndpointUrl::is_internal);
         let binding = match bindings {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use policy_core::check::CheckOptions;
 use policy_core::compile::Program;
+use policy_core::diagnostic::counted;
 use policy_core::edge::{admin_path, load_edge_files};
+use policy_core::named_file::reason;
 use policy_core::parse::decode;
 
 use super::incomplete::{Filled, fill};
@@ -30,10 +32,10 @@ pub enum LoadError {
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(path, error) => write!(f, "cannot read `{}`: {error}", path.display()),
+            Self::Unreadable(path, error) => write!(f, "cannot read `{}`: {}", path.display(), reason(error)),
             Self::Invalid(reports) => {
-                let plural = if reports.errors() == 1 { "" } else { "s" };
-                write!(f, "the configuration has {} error{plural}\n{reports}", reports.errors())
+                let errors = counted(reports.errors(), "error", "errors");
+                write!(f, "the configuration has {errors}\n{reports}")
             }
         }
     }

@@ -60,11 +60,11 @@ impl ReadyAdministration {
     ) -> (Vec<JoinHandle<()>>, Option<OwnListener>) {
         let mut registered = None;
         let mut serving = vec![self.socket.serve(admin.clone(), stop.clone())];
-        tracing::info!(socket = self.path, "administration");
+        tracing::info!(socket = self.path, "admin API listening");
         if let Some(OverTcp { listener, tls, guard }) = self.over_tcp {
             let scheme = if tls.is_some() { "https" } else { "http" };
             if let Ok(address) = listener.local_addr() {
-                tracing::info!(%address, scheme, "administration over TCP");
+                tracing::info!(%address, scheme, "admin API listening over TCP");
                 registered = Some(own.register_listener(address));
             }
             if identity.page::<ApiKey>(None, 1).is_empty() {
@@ -88,8 +88,7 @@ fn over_tcp(
         AgentIdentity::load(&folder.join(&*files.certificate), &folder.join(&*files.private_key), names)
     });
     let tls = tls.transpose();
-    let tls =
-        tls.map_err(|error| StartError::File("the certificate of the administration".to_owned(), error))?;
+    let tls = tls.map_err(|error| StartError::File("the certificate of the admin API".to_owned(), error))?;
     let unusable = |error| StartError::Bind(BindError { endpoint: "admin".into(), listen, error, own: None });
     let listener = listen_on(listen).map_err(unusable)?;
     let address = listener.local_addr().map_err(unusable)?;

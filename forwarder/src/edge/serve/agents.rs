@@ -145,7 +145,7 @@ pub(super) async fn take(
     };
     if let (Some(address), Some(shown)) = (edge.agents_address(), &shown) {
         let trust = shown.authority().map(|path| path.display().to_string());
-        tracing::info!(%address, fingerprint = shown.fingerprint(), trust, "agents connect here");
+        tracing::info!(%address, fingerprint = shown.fingerprint(), trust, "listening for agents");
         log_public_ports(&edge.config());
     }
     if let Some((identity, admin)) = first {
@@ -163,7 +163,11 @@ fn log_public_ports(config: &EdgeConfig) {
     let addresses: Vec<_> = config.public_tcp_listen.iter().map(ToString::to_string).collect();
     let addresses = if addresses.is_empty() { "every address".to_owned() } else { addresses.join(", ") };
     let ports = format!("{}-{}", ports.start(), ports.end());
-    tracing::info!(ports, addresses, "public endpoints of agents listen there (`public_tcp_listen`)");
+    tracing::info!(
+        ports,
+        addresses,
+        "public endpoints of agents listen on these ports and addresses (`public_tcp_ports`, `public_tcp_listen`)"
+    );
 }
 
 fn serve(

@@ -97,7 +97,7 @@ fn tuned(stream: TcpStream) -> Measured<TcpStream> {
 /// What stands in the request to a proxy must not be able to end it.
 fn refuse_odd_host(host: &str) -> io::Result<()> {
     let fine = !host.is_empty() && host.len() <= 255 && host.bytes().all(|byte| byte.is_ascii_graphic());
-    if fine { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no host name")) }
+    if fine { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a host name")) }
 }
 
 /// TLS to the proxy itself.

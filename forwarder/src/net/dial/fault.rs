@@ -169,7 +169,7 @@ fn broken_off(peer: Peer<'_>, error: &io::Error) -> String {
 /// A time as people write it.
 fn date(time: UnixTime) -> String {
     let time = i64::try_from(time.as_secs()).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-    time.map_or_else(|| "a time that is no date".to_owned(), |time| time.to_string())
+    time.map_or_else(|| "a time that is not a date".to_owned(), |time| time.to_string())
 }
 
 #[cfg(test)]

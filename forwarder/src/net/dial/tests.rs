@@ -342,7 +342,7 @@ async fn a_host_cannot_add_to_the_request() {
     for host in ["a\r\nX: y", "a b", ""] {
         let mut to = target("a:1");
         to.host = host.into();
-        assert!(fails(&to, &url(&format!("http://{at}")), LONG).await.contains("it is no host name"));
+        assert!(fails(&to, &url(&format!("http://{at}")), LONG).await.contains("it is not a host name"));
     }
 }
 

@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 use policy_core::diagnostic::printable;
 use policy_core::lpm::ClassId;
+use policy_core::named_file::reason;
 
 use super::Subject;
 use super::known::EvalInputs;
 use crate::cli::Eval;
 use crate::exit::{Exit, Failure, say};
-use crate::files::{open, reason};
+use crate::files::open;
 use crate::render::json::decision_line;
 use by_class::ByClass;
 use progress::Progress;

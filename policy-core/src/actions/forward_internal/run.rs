@@ -76,7 +76,7 @@ impl Execute for RenderedTarget {
         let text = run.render(&self.text.template)?;
         let unusable = |why: &str| Unrendered::unusable(format!("`{}` {why}", shorten(&text)));
         let url = EndpointUrl::parse(&text)
-            .map_err(|error| unusable(&format!("is no endpoint URL: {}", error.fault)))?;
+            .map_err(|error| unusable(&format!("is not an endpoint URL: {}", error.fault)))?;
         if !url.is_internal() || url.is_wildcard() {
             return Err(unusable("is not an internal endpoint"));
         }

@@ -43,7 +43,7 @@ pub(super) fn odd_part(parts: &[TemplatePart], text: TextRef<'_>) -> Option<Diag
     };
     let odd = parts.iter().find_map(written)?;
     let place = place_of(text, odd.character.encode_utf8(&mut [0; 4]));
-    let found = Diagnostic::new(&INVALID_URL, place, format!("the target is no endpoint URL: {odd}"));
+    let found = Diagnostic::new(&INVALID_URL, place, format!("the target is not an endpoint URL: {odd}"));
     Some(found.with_help(OddCharacter::advice(odd.twin)).with_fix_at(false, Some(place), odd.twin))
 }
 

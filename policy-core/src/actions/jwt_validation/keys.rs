@@ -8,7 +8,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde_json::{Map, Value};
 
 use super::SigningAlgorithm;
-use super::token::Token;
+use super::token::SignedToken;
 use crate::exchange::MAX_KEY_SET;
 
 /// Keys of a set.
@@ -46,22 +46,22 @@ impl KeySet {
     /// The keys that may have signed a token: those of its name, if it gives one, else all; of its algorithm's kind.
     pub(super) fn of<'s>(
         &'s self,
-        token: &'s Token<'_>,
+        token: &'s SignedToken<'_>,
         id: Option<&'s str>,
-    ) -> impl Iterator<Item = Key> + 's {
+    ) -> impl Iterator<Item = VerifyingKey> + 's {
         let text = |key: &'s Map<String, Value>, name: &str| key.get(name).and_then(Value::as_str);
         let named = self.0.iter().filter(move |key| id.is_none() || text(key, "kid") == id);
-        named.filter_map(|key| Key::read(key, token.algorithm))
+        named.filter_map(|key| VerifyingKey::read(key, token.algorithm))
     }
 }
 
 /// A key that fits an algorithm.
-pub(super) struct Key {
+pub(super) struct VerifyingKey {
     key: DecodingKey,
     algorithm: Algorithm,
 }
 
-impl Key {
+impl VerifyingKey {
     /// Reads a key for an algorithm; `None` if it is one for something else, or not to be used.
     fn read(key: &Map<String, Value>, of: SigningAlgorithm) -> Option<Self> {
         let algorithm = algorithm(of)?;
@@ -106,7 +106,7 @@ impl Key {
     }
 
     /// True if it has signed a token.
-    pub(super) fn has_signed(&self, token: &Token<'_>) -> bool {
+    pub(super) fn has_signed(&self, token: &SignedToken<'_>) -> bool {
         // The longest signature is that of an RSA key.
         let is_short = token.signature.len() <= RSA_BYTES.end() * 2;
         is_short
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     fn fits(key: &Value, of: SigningAlgorithm) -> bool {
-        key.as_object().is_some_and(|key| Key::read(key, of).is_some())
+        key.as_object().is_some_and(|key| VerifyingKey::read(key, of).is_some())
     }
 
     #[test]

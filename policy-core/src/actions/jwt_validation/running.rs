@@ -5,7 +5,7 @@ use std::fmt;
 use super::fault::Fault;
 use super::keys::KeySet;
 use super::place::{BodyKind, in_body, in_header};
-use super::token::{Token, Wanted};
+use super::token::{SignedToken, Wanted};
 use super::{ERROR_CODE, ERROR_MESSAGE, JwtValidation, TOKENS_RESULT, TokenMethod};
 use crate::actions::ActionType;
 use crate::cel::{Map, Unrendered, Value};
@@ -44,14 +44,14 @@ impl From<Unrendered> for Stop {
 }
 
 /// The text that a request has as a token, and where.
-struct Found {
+struct FoundToken {
     text: String,
     name: String,
 }
 
 impl JwtValidation {
     /// The tokens of a request, in the order of the policy.
-    fn find(&self, run: &mut Run<'_>) -> Result<Vec<Found>, Stop> {
+    fn find(&self, run: &mut Run<'_>) -> Result<Vec<FoundToken>, Stop> {
         let mut found = Vec::with_capacity(self.tokens.len());
         for token in &self.tokens {
             let name = run.render(&token.name.template)?;
@@ -74,7 +74,7 @@ impl JwtValidation {
                 }
             };
             run.charge((text.len() / BYTES_A_STEP) as u64)?;
-            found.push(Found { text, name });
+            found.push(FoundToken { text, name });
         }
         Ok(found)
     }
@@ -87,7 +87,7 @@ impl JwtValidation {
         let mut tokens = Vec::with_capacity(found.len());
         // What every token says of itself, before keys are fetched for the first of them.
         for (found, of) in found.iter().zip(&self.tokens) {
-            let token = Token::read(&found.text, &self.algorithms)?;
+            let token = SignedToken::read(&found.text, &self.algorithms)?;
             let now = run.facts.now();
             token.check(&Wanted { kind: of.kind, issuers: &issuers, audiences: &audiences, now })?;
             tokens.push(token);
@@ -107,7 +107,7 @@ impl JwtValidation {
     /// Looks for the key of a token, source by source; what was read of the sources is kept for the next token.
     fn verify(
         &self,
-        token: &Token<'_>,
+        token: &SignedToken<'_>,
         sets: &mut Vec<Option<KeySet>>,
         run: &mut Run<'_>,
     ) -> Result<(), Stop> {
@@ -145,7 +145,7 @@ fn rendered(texts: &[Text], run: &mut Run<'_>) -> Result<Vec<String>, Unrendered
 }
 
 /// What later rules read of a token that is right.
-fn result(token: &Token<'_>, found: &Found, method: TokenMethod) -> Result<Value, Unrendered> {
+fn result(token: &SignedToken<'_>, found: &FoundToken, method: TokenMethod) -> Result<Value, Unrendered> {
     let value = |object| {
         let text = serde_json::to_string(object).map_err(|error| Unrendered::unusable(error.to_string()))?;
         Value::from_json(&text).map_err(|fault| Unrendered::unusable(fault.to_string()))

@@ -12,7 +12,7 @@ const MAX_TOKEN: usize = 64 << 10;
 
 /// A token, taken apart. Nothing in it is to be trusted before its signature was checked.
 #[derive(Debug)]
-pub(super) struct Token<'t> {
+pub(super) struct SignedToken<'t> {
     pub(super) header: Map<String, Value>,
     pub(super) payload: Map<String, Value>,
     /// Its parts as they are written: what is signed, and the signature.
@@ -31,7 +31,7 @@ pub(super) struct Wanted<'w> {
     pub(super) now: Option<Timestamp>,
 }
 
-impl<'t> Token<'t> {
+impl<'t> SignedToken<'t> {
     /// Reads a token in the compact form. O(length).
     ///
     /// # Errors
@@ -160,7 +160,7 @@ mod tests {
     }
 
     fn read(header: &str) -> Result<(), Fault> {
-        Token::read(&written(header, "{}"), ACCEPTED).map(drop)
+        SignedToken::read(&written(header, "{}"), ACCEPTED).map(drop)
     }
 
     #[test]
@@ -185,10 +185,10 @@ mod tests {
             &right.replacen('.', "=.", 1),
             &"x".repeat(MAX_TOKEN + 1),
         ] {
-            assert_eq!(Token::read(wrong, ACCEPTED).map(drop), Err(Fault::Malformed), "{wrong}");
+            assert_eq!(SignedToken::read(wrong, ACCEPTED).map(drop), Err(Fault::Malformed), "{wrong}");
         }
         let deep = written(r#"{"alg":"RS256"}"#, &format!("{{\"a\":{}", "[".repeat(20_000)));
-        assert_eq!(Token::read(&deep, ACCEPTED).map(drop), Err(Fault::Malformed));
+        assert_eq!(SignedToken::read(&deep, ACCEPTED).map(drop), Err(Fault::Malformed));
     }
 
     fn check(kind: TokenType, header: &str, payload: &str, now: Option<i64>) -> Result<(), Fault> {
@@ -196,7 +196,7 @@ mod tests {
         let (issuers, audiences) = (["https://a/".to_owned()], ["x".to_owned(), "y".to_owned()]);
         let now = now.and_then(|now| Timestamp::new(now, 0));
         let wanted = Wanted { kind, issuers: &issuers, audiences: &audiences, now };
-        Token::read(&text, ACCEPTED)?.check(&wanted)
+        SignedToken::read(&text, ACCEPTED)?.check(&wanted)
     }
 
     #[test]

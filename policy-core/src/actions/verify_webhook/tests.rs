@@ -1,3 +1,5 @@
+//! The page names the providers that the code knows, and no others.
+
 use super::schemes::SCHEMES;
 use super::*;
 

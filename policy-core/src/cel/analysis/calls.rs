@@ -130,7 +130,7 @@ impl Parts<'_> {
         if *to == Type::Double && meaning == Meaning::Coordinate {
             needs.push(Guard::Longer(self.key(argument), 1));
         }
-        unless(needs, format!("this fails if the string is no {to}"), help)
+        unless(needs, format!("this fails if the string is not a valid {to}"), help)
     }
 
     fn division(&self, divisor: NodeId) -> Verdict {

@@ -13,10 +13,11 @@ use std::collections::BTreeSet;
 use std::hash::Hash;
 
 pub(in crate::cel) use self::clients::clients;
+pub(in crate::cel) use self::cover::is_absorbed;
 pub(crate) use self::cover::{Work, adjoin, cover};
 pub(crate) use self::decided::{always, never_together};
 pub(crate) use self::formula::{Formula, Written};
-pub(in crate::cel) use self::formula::{formula, is_absorbed, needed, path};
+pub(in crate::cel) use self::formula::{formula, needed, path};
 use super::parts::{Key, Parts};
 use super::state::{self, State};
 use crate::cel::check::code::{Code, Node, NodeId};

@@ -222,7 +222,7 @@ impl<'a> Checker<'a> {
             ExprKind::List(items) => self.list(items, span),
             ExprKind::Map(entries) => self.map(entries, span),
             ExprKind::Message { name, .. } => {
-                let message = format!("`{name}` is no type that can be built");
+                let message = format!("`{name}` is not a type that can be built");
                 self.report(
                     &crate::cel::codes::UNDECLARED,
                     span,

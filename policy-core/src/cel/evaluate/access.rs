@@ -90,7 +90,7 @@ fn look_up<'v>(value: &'v Value, key: &Value) -> Result<Result<&'v Value, Fault>
         (Value::Map(_), _) => Err(Fault::KeyType(key.type_name().into())),
         (Value::List(items), Value::Int(_) | Value::Uint(_) | Value::Double(_)) => {
             let at =
-                position(key).ok_or_else(|| Fault::argument(format!("{key} is no position in a list")))?;
+                position(key).ok_or_else(|| Fault::argument(format!("{key} is not a position in a list")))?;
             let item = usize::try_from(at).ok().and_then(|at| items.get(at));
             Ok(item.ok_or_else(|| Fault::NoSuchIndex(at.to_string().into())))
         }

@@ -118,7 +118,7 @@ fn clause_text(out: &mut Out<'_>, clause: char, precision: Option<usize>, item: 
             };
             if clause == 'X' { text.to_uppercase() } else { text }
         }
-        _ => return Err(Fault::argument(format!("`%{clause}` is no clause of a pattern"))),
+        _ => return Err(Fault::argument(format!("`%{clause}` is not a clause of a pattern"))),
     };
     out.push(&text)
 }

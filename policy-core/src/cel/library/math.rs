@@ -54,7 +54,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Unit,
         sqrt,
     ),
-    Overload::new("math.isNaN(double) -> bool", "true if it is no number", Cost::Unit, is_nan),
+    Overload::new("math.isNaN(double) -> bool", "true if it is not a number", Cost::Unit, is_nan),
     Overload::new("math.isInf(double) -> bool", "true if it is infinite", Cost::Unit, is_inf),
     Overload::new(
         "math.isFinite(double) -> bool",

@@ -131,8 +131,10 @@ fn parse_cidr(text: &str) -> Result<IpNetwork, Fault> {
     let (address, length) = text.split_once('/').ok_or_else(|| bad("the prefix length is missing"))?;
     let plain =
         length.bytes().all(|byte| byte.is_ascii_digit()) && (length == "0" || !length.starts_with('0'));
-    let length =
-        plain.then(|| length.parse().ok()).flatten().ok_or_else(|| bad("the prefix length is no number"))?;
+    let length = plain
+        .then(|| length.parse().ok())
+        .flatten()
+        .ok_or_else(|| bad("the prefix length is not a number"))?;
     IpNetwork::new(parse_ip(address)?, length).map_err(|_| bad("the prefix is longer than the address"))
 }
 

@@ -117,10 +117,13 @@ impl Client {
         Ok((status, body.to_bytes()))
     }
 
-    /// All objects of a collection, page by page.
-    pub(super) fn list(&self, collection: &str, filter: Option<&str>) -> Result<Vec<Value>, CallError> {
-        // As ngrok calls them in this one place.
-        let key = if collection == "api_keys" { "keys" } else { collection };
+    /// All objects of a collection, page by page; `key` is the field of a page that holds them.
+    pub(super) fn list(
+        &self,
+        collection: &str,
+        key: &str,
+        filter: Option<&str>,
+    ) -> Result<Vec<Value>, CallError> {
         let mut all = Vec::new();
         let filter = filter.map(|it| format!("&filter={}", encode(it))).unwrap_or_default();
         let first = format!("/{collection}?limit=100{filter}");

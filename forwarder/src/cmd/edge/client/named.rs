@@ -1,5 +1,6 @@
 //! Objects by what people call them: a name, a description, metadata.
 
+use forwarder::control::identity::Token;
 use policy_core::diagnostic::printable;
 use serde_json::Value;
 
@@ -13,6 +14,8 @@ pub(in crate::cmd::edge) struct Kind {
     pub(in crate::cmd::edge) one: &'static str,
     /// The path of their collection.
     pub(in crate::cmd::edge) collection: &'static str,
+    /// The field of a list that holds them.
+    pub(in crate::cmd::edge) list_key: &'static str,
     /// What their ids begin with.
     pub(in crate::cmd::edge) prefix: &'static str,
     /// The fields with what people call them.
@@ -27,8 +30,6 @@ pub(in crate::cmd::edge) struct Kind {
 const MAX_NAMED: usize = 10;
 /// Bytes of a filter that the API takes.
 const MAX_FILTER: usize = 4 << 10;
-/// Characters of the secret at the end of authtokens and API keys.
-const SECRET: usize = 43;
 
 impl Kind {
     /// The id of the one object that is meant.
@@ -49,7 +50,7 @@ impl Kind {
         if meant.is_empty() || filter.len() > MAX_FILTER {
             return Err(Failure::Usage(format!("give the id, {prefix}…, which `{list}` shows")));
         }
-        let found = client.list(self.collection, Some(&filter))?;
+        let found = client.list(self.collection, self.list_key, Some(&filter))?;
         let shown = printable(meant);
         match &*found {
             [] => Err(Failure::NotFound(format!(
@@ -74,11 +75,11 @@ impl Kind {
 /// True for what ends like an authtoken or an API key.
 fn is_secret(text: &str) -> bool {
     let secret = |last: &str| {
-        last.len() == SECRET
+        last.len() == Token::SECRET_LENGTH
             && last.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
     text.len()
-        .checked_sub(SECRET)
+        .checked_sub(Token::SECRET_LENGTH)
         .and_then(|at| text.split_at_checked(at))
         .is_some_and(|(first, last)| first.ends_with('_') && secret(last))
 }
@@ -90,7 +91,7 @@ mod tests {
     #[test]
     fn secrets_are_known_by_their_form() {
         let secret = "a_-B".repeat(11);
-        let secret: String = secret.chars().take(SECRET).collect();
+        let secret: String = secret.chars().take(Token::SECRET_LENGTH).collect();
         let short = secret.replacen('a', "", 1);
         assert!(is_secret(&format!("01ARZ3NDEKTSV4RRFFQ69G5FAV_{secret}")));
         assert!(is_secret(&format!("ak_01ARZ3NDEKTSV4RRFFQ69G5FAV_{secret}")));

@@ -9,6 +9,7 @@ use crate::cmd::edge::client::{Api, Failure, Kind, Listed, Reach, say, text};
 const KIND: Kind = Kind {
     one: "API key",
     collection: "api_keys",
+    list_key: "keys",
     prefix: "ak_",
     fields: &["description", "metadata"],
     list: "forwarder api-key list",
@@ -51,7 +52,7 @@ enum ApiKeyCommand {
 /// Whose an API key is.
 #[derive(Args, Debug)]
 pub(crate) struct NewApiKey {
-    /// The service user that owns it, by id or name: the key counts only while that is active.
+    /// The service user that owns it, by id or name; while that user is inactive, the key is refused.
     #[arg(long, value_name = "ID|NAME")]
     owner: Option<String>,
     /// For people, at most 255 characters.
@@ -81,7 +82,7 @@ fn create(api: &Api, new: &NewApiKey) -> Result<(), Failure> {
         body.insert("owner_id".to_owned(), json!(api.find(&service_user::KIND, owner)?));
     }
     body.insert("description".to_owned(), json!(new.description.as_deref().unwrap_or_default()));
-    let made = api.call("POST", "/api_keys", Some(&Value::Object(body)))?;
+    let made = api.create(&KIND, &Value::Object(body))?;
     let id = text(&made, "id");
     api.show_once(&made).inspect_err(|_| {
         say(format_args!("the key is lost; delete it: forwarder api-key delete {id}"));

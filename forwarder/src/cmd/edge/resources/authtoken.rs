@@ -10,6 +10,7 @@ use crate::cmd::edge::client::{Api, Failure, Kind, Listed, Reach, parse_time, sa
 const KIND: Kind = Kind {
     one: "authtoken",
     collection: "credentials",
+    list_key: "credentials",
     prefix: "cr_",
     fields: &["description", "metadata"],
     list: "forwarder authtoken list",
@@ -104,7 +105,7 @@ fn create(api: &Api, new: &NewAuthtoken) -> Result<(), Failure> {
     body.insert("allow_cidrs".to_owned(), json!(new.allow_cidr));
     body.insert("deny_cidrs".to_owned(), json!(new.deny_cidr));
     body.insert("description".to_owned(), json!(new.description.as_deref().unwrap_or_default()));
-    let made = api.call("POST", "/credentials", Some(&Value::Object(body)))?;
+    let made = api.create(&KIND, &Value::Object(body))?;
     let id = text(&made, "id");
     api.show_once(&made).inspect_err(|_| {
         say(format_args!("the token is lost; revoke it: forwarder authtoken revoke {id}"));

@@ -8,6 +8,7 @@ use crate::cmd::edge::client::{Api, Failure, Kind, Listed, Reach};
 const KIND: Kind = Kind {
     one: "endpoint",
     collection: "endpoints",
+    list_key: "endpoints",
     prefix: "ep_",
     fields: &[],
     list: "forwarder endpoint list",

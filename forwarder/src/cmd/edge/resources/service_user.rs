@@ -11,19 +11,20 @@ use crate::cmd::edge::client::{Api, Failure, Kind, Listed, Reach, print_json, sa
 pub(super) const KIND: Kind = Kind {
     one: "service user",
     collection: "service_users",
+    list_key: "service_users",
     prefix: "su_",
     fields: &["name"],
     list: "forwarder service-user list",
     columns: &[("ID", "/id"), ("NAME", "/name"), ("ACTIVE", "/active"), ("CREATED", "/created_at")],
 };
 
-/// Create, list and delete service users: the machines or sites that own authtokens.
+/// Create, list and delete service users: the machines or sites that own authtokens and API keys.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   forwarder service-user create gate-berlin
   forwarder service-user list --config edge.yml
   forwarder service-user list --filter 'obj.name.startsWith(\"gate-\")'
-  forwarder service-user delete su_01K…       revokes its authtokens too")]
+  forwarder service-user delete su_01K…       revokes its authtokens and API keys too")]
 pub(crate) struct ServiceUser {
     #[command(flatten)]
     reach: Reach,
@@ -40,7 +41,7 @@ enum ServiceUserCommand {
     },
     /// List service users, newest first.
     List(Listed),
-    /// Delete a service user with its authtokens.
+    /// Delete a service user with its authtokens and API keys.
     Delete {
         /// The id, su_…, or the name, if only one has it.
         #[arg(value_name = "ID|NAME")]
@@ -67,7 +68,7 @@ impl Resource for ServiceUser {
 }
 
 fn create(api: &Api, name: &str) -> Result<(), Failure> {
-    let made = api.call("POST", "/service_users", Some(&json!({ "name": name })))?;
+    let made = api.create(&KIND, &json!({ "name": name }))?;
     if api.is_json() {
         return print_json(&made);
     }

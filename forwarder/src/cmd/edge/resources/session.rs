@@ -1,7 +1,6 @@
 //! `forwarder session`.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
 
 use super::Resource;
 use crate::cmd::edge::client::{Api, Failure, Kind, Listed, Reach};
@@ -9,6 +8,7 @@ use crate::cmd::edge::client::{Api, Failure, Kind, Listed, Reach};
 const KIND: Kind = Kind {
     one: "session",
     collection: "tunnel_sessions",
+    list_key: "tunnel_sessions",
     prefix: "ts_",
     fields: &["metadata", "principal_name"],
     list: "forwarder session list",
@@ -64,14 +64,8 @@ impl Resource for Session {
     fn run(&self, api: &Api) -> Result<(), Failure> {
         match &self.command {
             SessionCommand::List(listed) => api.list(&KIND, listed),
-            SessionCommand::Stop { id } => ask_agent(api, id, "stop", "stopped"),
-            SessionCommand::Restart { id } => ask_agent(api, id, "restart", "asked to restart"),
+            SessionCommand::Stop { id } => api.act(&KIND, id, "stop", "stopped"),
+            SessionCommand::Restart { id } => api.act(&KIND, id, "restart", "asked to restart"),
         }
     }
-}
-
-fn ask_agent(api: &Api, meant: &str, verb: &str, what: &str) -> Result<(), Failure> {
-    let id = api.find(&KIND, meant)?;
-    api.call("POST", &format!("/tunnel_sessions/{id}/{verb}"), Some(&json!({})))?;
-    api.done(&id, what)
 }

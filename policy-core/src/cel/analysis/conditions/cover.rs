@@ -3,8 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::clients::ranges;
+use super::formula::{conditions, way_to};
 use super::{ALL, Condition, Formula, Numbers, PartTest};
-use crate::cel::analysis::parts::Key;
+use crate::cel::analysis::guards::Guard;
+use crate::cel::analysis::parts::{Key, Parts};
+use crate::cel::check::code::NodeId;
 use crate::lpm::RangeSet;
 
 /// Tests up to which conditions are compared with one another.
@@ -45,6 +48,14 @@ pub(crate) fn cover(conditions: &[Formula], work: &mut Work) -> bool {
     let covered = search.covers();
     work.0 -= steps - search.steps;
     covered
+}
+
+/// True if an expression has a value whatever a part is, or if one of some guards holds wherever the part is looked at.
+/// O(parts · levels), and the work of a search.
+pub(in crate::cel) fn is_absorbed(parts: &Parts<'_>, part: NodeId, needs: &[Guard], work: &mut Work) -> bool {
+    let way = way_to(parts, part).into_iter().map(|side| side.map(&mut |(test, _)| test).opposite());
+    let all: Vec<Formula> = way.chain(conditions(needs).map(Formula::Test)).collect();
+    cover(&all, work)
 }
 
 /// Classes of addresses that are told apart.

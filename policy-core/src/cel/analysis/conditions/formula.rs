@@ -3,7 +3,7 @@
 //! An error is absorbed as the language absorbs it: whatever a part without a value would be, a condition that is false
 //! all the same is false as a formula too.
 
-use super::{Condition, Depends, Work, cover, depends, same, test};
+use super::{Condition, Depends, depends, same, test};
 use crate::cel::analysis::guards::Guard;
 use crate::cel::analysis::parts::{Key, Parts};
 use crate::cel::check::code::{Code, LoopKind, Node, NodeId};
@@ -121,21 +121,13 @@ pub(in crate::cel) fn path(code: &Code, part: NodeId) -> Vec<Written> {
     way_to(&Parts::new(code), part)
 }
 
-/// True if an expression has a value whatever a part is, or if one of some guards holds wherever the part is looked at.
-/// O(parts · levels), and the work of a search.
-pub(in crate::cel) fn is_absorbed(parts: &Parts<'_>, part: NodeId, needs: &[Guard], work: &mut Work) -> bool {
-    let way = way_to(parts, part).into_iter().map(|side| side.map(&mut |(test, _)| test).opposite());
-    let all: Vec<Formula> = way.chain(conditions(needs).map(Formula::Test)).collect();
-    cover(&all, work)
-}
-
 /// What guards of a part say as conditions, with what they depend on: that of the part.
 pub(in crate::cel) fn needed(code: &Code, part: NodeId, needs: &[Guard]) -> Vec<Written> {
     let on = depends(code, part);
     conditions(needs).map(|condition| Formula::Test((condition, on.clone()))).collect()
 }
 
-fn conditions(guards: &[Guard]) -> impl Iterator<Item = Condition> {
+pub(super) fn conditions(guards: &[Guard]) -> impl Iterator<Item = Condition> {
     guards.iter().filter_map(|guard| match guard {
         Guard::Has(map, key) => Some(Condition::holds(has(*map, *key), true)),
         Guard::Longer(of, min) => Some(Condition::longer(*of, *min)),
@@ -143,7 +135,7 @@ fn conditions(guards: &[Guard]) -> impl Iterator<Item = Condition> {
     })
 }
 
-fn way_to(parts: &Parts<'_>, part: NodeId) -> Vec<Written> {
+pub(super) fn way_to(parts: &Parts<'_>, part: NodeId) -> Vec<Written> {
     let (code, reader) = (parts.code, FormulaReader { parts });
     let (mut out, mut at) = (Vec::new(), part);
     for (position, node) in code.nodes().skip(part.index() + 1) {

@@ -31,17 +31,17 @@ pub(in crate::cel) fn holds<H: Host>(
 #[inline(always)]
 pub(super) fn try_inline<H: Host>(test: &Test, host: &H) -> Option<bool> {
     match test {
-        Test::Leaf(_, leaf) => leaf.holds_at_once(host),
-        Test::All(parts) => all_at_once(parts, host),
+        Test::Leaf(_, leaf) => leaf.try_inline(host),
+        Test::All(parts) => try_inline_all(parts, host),
         _ => None,
     }
 }
 
 #[inline(never)]
-fn all_at_once<H: Host>(parts: &[Test], host: &H) -> Option<bool> {
+fn try_inline_all<H: Host>(parts: &[Test], host: &H) -> Option<bool> {
     for part in parts {
         let Test::Leaf(_, leaf) = part else { return None };
-        if !leaf.holds_at_once(host)? {
+        if !leaf.try_inline(host)? {
             return Some(false);
         }
     }
@@ -71,12 +71,12 @@ fn try_specialised<H: Host>(test: &Test, given: &Given<'_, H>) -> Option<bool> {
     match test {
         Test::Leaf(_, leaf) => leaf.holds(given),
         Test::Client(test) => given.client.map(|client| client.is_in(*test)),
-        _ => quick_joined(test, given),
+        _ => try_joined(test, given),
     }
 }
 
 /// A recursion as deep as the expression's brackets.
-fn quick_joined<H: Host>(test: &Test, given: &Given<'_, H>) -> Option<bool> {
+fn try_joined<H: Host>(test: &Test, given: &Given<'_, H>) -> Option<bool> {
     match test {
         Test::Leaf(..) | Test::Client(_) => try_specialised(test, given),
         Test::Always(value) => Some(*value),
@@ -181,7 +181,7 @@ impl Leaf {
     /// The answer to what most conditions consist of – one fact beside literals – where the fact is there and of its
     /// type. It takes no steps.
     #[inline(always)]
-    fn holds_at_once<H: Host>(&self, host: &H) -> Option<bool> {
+    fn try_inline<H: Host>(&self, host: &H) -> Option<bool> {
         match self {
             Self::Is { text: Text::Fact(fact), literal } => Some(text_of(host, *fact)?.equals(literal)),
             Self::OneOf { text: Text::Fact(fact), literals } => {

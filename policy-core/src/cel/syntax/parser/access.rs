@@ -33,7 +33,7 @@ impl Parser<'_> {
             true => "write `.`; where a value may be missing, ask first with `has(…)`",
             false => "write `.`",
         };
-        let message = format!("`{}` is no operator", self.slice(at));
+        let message = format!("`{}` is not an operator", self.slice(at));
         let found = Diagnostic::new(&CEL_SYNTAX, at, message).with_help(help);
         self.diagnostics.push(found.with_fix_at(false, Some(at), "."));
         true
@@ -45,7 +45,7 @@ impl Parser<'_> {
             self.advance();
             self.advance();
             self.operators(0);
-            let found = Diagnostic::new(&CEL_SYNTAX, at, "`??` is no operator");
+            let found = Diagnostic::new(&CEL_SYNTAX, at, "`??` is not an operator");
             self.diagnostics.push(found.with_help("write `has(value) ? value : other`"));
         }
         value
@@ -79,7 +79,7 @@ mod tests {
             ("(a ?? 'b') == 'c'", "??"),
             ("a.b ?? c", "??"),
         ] {
-            assert_eq!(messages(text), [format!("`{sign}` is no operator")], "{text}");
+            assert_eq!(messages(text), [format!("`{sign}` is not an operator")], "{text}");
         }
     }
 

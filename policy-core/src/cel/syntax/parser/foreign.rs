@@ -161,7 +161,7 @@ impl Parser<'_> {
         let arrow = self.is_arrow();
         if arrow {
             let token = self.advance();
-            let found = Diagnostic::new(&CEL_SYNTAX, token.span, "`=>` is no operator");
+            let found = Diagnostic::new(&CEL_SYNTAX, token.span, "`=>` is not an operator");
             let help = "separate the variable and its expression by a comma: `list.exists(x, x > 1)`";
             let gap = self.tokens.get(self.at.saturating_sub(2)).map(|name| name.span.end);
             let place = Span::new(gap.unwrap_or(token.span.start), token.span.end);
@@ -191,7 +191,7 @@ impl Parser<'_> {
                         return self.push(ExprKind::Binary(operator, left, right), span);
                     }
                 };
-                let message = format!("`{}` is no operator", self.slice(at));
+                let message = format!("`{}` is not an operator", self.slice(at));
                 self.diagnostics.push(Diagnostic::new(&CEL_SYNTAX, at, message).with_help(help));
                 self.push(ExprKind::Broken, span)
             }
@@ -250,7 +250,7 @@ impl Parser<'_> {
     }
 
     fn no_operator(&mut self, at: Span, help: &str, edits: Vec<Edit>) {
-        let message = format!("`{}` is no operator", self.slice(at));
+        let message = format!("`{}` is not an operator", self.slice(at));
         let mut found = Diagnostic::new(&CEL_SYNTAX, at, message).with_help(help);
         found.fix = Some(Fix { safe: false, edits });
         self.diagnostics.push(found);
@@ -305,7 +305,7 @@ mod tests {
         let mut found = Diagnostics::default();
         let _ = parse(text, &CelLimits::default(), &mut found);
         let [only] = &*found.iter().collect::<Vec<_>>() else { panic!("{text}: {found:?}") };
-        assert_eq!(only.message, format!("`{written}` is no operator"), "{text}");
+        assert_eq!(only.message, format!("`{written}` is not an operator"), "{text}");
         assert_eq!(text.get(only.span.to_range()), Some(written), "{text}");
         let mut out = text.to_owned();
         for edit in only.fix.iter().flat_map(|fix| &fix.edits).rev() {

@@ -101,7 +101,7 @@ fn several_faults_of_one_expression_are_found() {
     assert_eq!(
         read("a = 1 && b(, c) && 'x\\q' && d.").1,
         [
-            "2..3 TP201 `=` is no operator",
+            "2..3 TP201 `=` is not an operator",
             "11..12 TP201 expected a value, found `,`",
             "21..23 TP203 an unknown escape; write `\\\\` for a backslash, or `r'…'` for a string without escapes",
             "30..30 TP201 the expression ends where the name of a field or function is expected",
