@@ -173,8 +173,12 @@ const OTHER_MEANINGS: &[(&str, &str)] = &[
     ("policy-core/src/outcome.rs", "deny"),
     ("policy-cli/src/answer.rs", "deny"),
     ("policy-cli/src/cli.rs", "deny"),
+    ("policy-core/src/scenarios/expect.rs", "deny"),
+    ("policy-cli/src/commands/test/judge.rs", "deny"),
     // What a host is asked for.
     ("policy-core/src/exchange.rs", "log"),
+    ("policy-core/src/scenarios/expect.rs", "log"),
+    ("policy-cli/src/commands/test/judge.rs", "log"),
     // Keys of configurations of agents.
     ("policy-core/src/settings/agent.rs", "log"),
     ("policy-core/src/settings/tunnel.rs", "oauth"),
