@@ -109,6 +109,27 @@ impl Template {
         self.parts.iter().map(weight).sum()
     }
 
+    /// What stands before the first such character of its texts, and what behind it; `None` if no text has one.
+    pub(crate) fn split_once(&self, at: char) -> Option<(Self, Self)> {
+        let is_it = |part: &TemplatePart| matches!(part, TemplatePart::Text(text) if text.contains(at));
+        let place = self.parts.iter().position(is_it)?;
+        let (before, rest) = self.parts.split_at_checked(place)?;
+        let (TemplatePart::Text(text), behind) = rest.split_first()? else { return None };
+        let (front, back) = text.split_once(at)?;
+        let text = |text: &str| (!text.is_empty()).then(|| TemplatePart::Text(text.into()));
+        let before = before.iter().cloned().chain(text(front)).collect();
+        Some((
+            Self { parts: before },
+            Self { parts: text(back).into_iter().chain(behind.iter().cloned()).collect() },
+        ))
+    }
+
+    /// One of its parts.
+    #[cfg(feature = "reference")]
+    pub(crate) fn of_part(part: &TemplatePart) -> Self {
+        Self { parts: [part.clone()].into() }
+    }
+
     /// A text without expressions.
     pub(crate) fn from_text(text: &str) -> Self {
         let parts = if text.is_empty() { [].into() } else { [TemplatePart::Text(text.into())].into() };

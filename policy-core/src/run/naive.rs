@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use super::HttpRefusal;
 use super::values::{from_plain, to_plain};
-use crate::cel::{EvalError, EvalLimits, Expression, Fault, Map, Pattern, TextMap as _, Value};
+use crate::cel::{
+    EvalError, EvalLimits, Expression, Fault, Map, Pattern, Template, TemplatePart, TextMap as _, Value,
+};
 use crate::exchange::{Body, Effect, Reply};
 use crate::facts::{Facts, FactsHost, State};
 use crate::message::{BySide, ContentCoding, Headers, MAX_BODY, Request, RequestUrl, Response, Side};
@@ -51,6 +53,8 @@ pub(crate) struct Naive<'f> {
     /// Bodies as they are now.
     bodies: BySide<Vec<u8>>,
     pub(crate) compression: Option<ContentCoding>,
+    /// The keys of limits that were asked, in order.
+    pub(crate) counted: Vec<String>,
 }
 
 impl fmt::Debug for Naive<'_> {
@@ -76,6 +80,7 @@ impl<'f> Naive<'f> {
             response: None,
             bodies: BySide::default(),
             compression: None,
+            counted: Vec::new(),
         }
     }
 
@@ -141,6 +146,12 @@ impl<'f> Naive<'f> {
     /// A text; `None` if an expression in it has no value.
     pub(crate) fn text(&mut self, text: &Text) -> Option<String> {
         self.with_host(|host| text.template.render(host, &mut EvalLimits::default()).map_err(|it| it.error))
+    }
+
+    /// A part of a text; `None` if it has no value.
+    pub(crate) fn part(&mut self, part: &TemplatePart) -> Option<String> {
+        let part = Template::of_part(part);
+        self.with_host(|host| part.render(host, &mut EvalLimits::default()).map_err(|it| it.error))
     }
 
     /// A value of any shape; `None` if an expression in it has none.
