@@ -118,6 +118,12 @@ impl<'f> NaiveRun<'f> {
     pub const fn compression(&self) -> Option<ContentCoding> {
         self.0.compression
     }
+
+    /// The keys of limits that were asked, in order.
+    #[must_use]
+    pub fn counted(&self) -> &[String] {
+        &self.0.counted
+    }
 }
 
 /// Runs on_tcp_connect rule by rule; `online` says which targets take a connection.

@@ -264,6 +264,36 @@ fn requests_over_the_limit_are_refused_with_the_time_to_wait() {
     assert_eq!(seen.body(), r#"true ["203.0.113.42",[]]"#);
 }
 
+/// Keys are as long as their values: what differs behind many bytes has a count of its own.
+#[test]
+fn long_keys_are_told_apart_and_too_long_ones_fail() {
+    let key = |value: String| {
+        let text = "on_http_request:\n- actions:\n  - {type: rate-limit, config: {name: a, algorithm: sliding_window, capacity: 2, rate: 60s, bucket_key: [\"getReqHeader('x')[0]\", \"'b'\"]}}\n";
+        let request =
+            Request { headers: headers(&[("x", &value)]), ..Request::new("GET", "https://a.example/") };
+        let keys = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+        let seen = std::rc::Rc::clone(&keys);
+        let ended = run_phase(text, Phase::OnHttpRequest, (&request, &Response::new(200)), move || {
+            let seen = std::rc::Rc::clone(&seen);
+            Box::new(move |_, asked| {
+                let Some(Asked::Rate { key, .. }) = asked else { panic!("{asked:?}") };
+                seen.borrow_mut().push(key.to_string());
+                Reply::Rate(RateVerdict::Passes)
+            })
+        });
+        (ended, keys.borrow().clone())
+    };
+    let (_, one) = key(format!("{}1", "x".repeat(3_000)));
+    let (_, other) = key(format!("{}2", "x".repeat(3_000)));
+    assert_ne!(one, other);
+    assert_eq!(key(r#"a", "b"#.to_owned()).1[0], r#"["a\", \"b", "b"]"#);
+    let (longest, keys) = key("x".repeat(4_096 - r#"["", "b"]"#.len()));
+    assert_eq!((longest.outcome.as_str(), keys[0].len()), ("upstream", 4_096));
+    let (longer, keys) = key("x".repeat(4_097 - r#"["", "b"]"#.len()));
+    assert_eq!((longer.outcome.as_str(), keys.len()), ("error", 0));
+    assert!(longer.reason.contains("`bucket_key` are longer than 4096 bytes"), "{}", longer.reason);
+}
+
 #[test]
 fn a_limit_counts_as_its_host_counts() {
     let program = compile(&format!("on_http_request:\n- actions:\n  - {LIMIT}}}}}\n"));
