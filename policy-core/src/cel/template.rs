@@ -22,6 +22,7 @@ use crate::cel::values::host::{Budget, EvalLimits, Host};
 use crate::cel::values::types::{CIDR, IP, Type};
 use crate::cel::values::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
+use crate::ngrok::NgrokCode;
 use crate::source::Span;
 
 /// What a field makes of a value that is nothing but one `${…}`.
@@ -39,12 +40,30 @@ pub enum FieldType {
 pub(crate) struct Unrendered {
     pub(crate) expression: Option<Expression>,
     pub(crate) error: EvalError,
+    /// ngrok's code of the fault; without one it is that of a value.
+    pub(crate) code: Option<NgrokCode>,
 }
 
 impl Unrendered {
+    /// An expression that has no value.
+    pub(crate) fn of(expression: &Expression, error: EvalError) -> Self {
+        Self { expression: Some(expression.clone()), error, code: None }
+    }
+
+    /// A fault beside expressions.
+    pub(crate) const fn whole(fault: Fault) -> Self {
+        Self { expression: None, error: EvalError::whole(fault), code: None }
+    }
+
     /// What came out cannot be used.
     pub(crate) fn unusable(text: String) -> Self {
-        Self { expression: None, error: EvalError::whole(Fault::Conversion(text.into())) }
+        Self::whole(Fault::Conversion(text.into()))
+    }
+
+    /// It with a code, unless it has one.
+    pub(crate) fn with_code(mut self, code: NgrokCode) -> Self {
+        self.code.get_or_insert(code);
+        self
     }
 }
 
@@ -147,7 +166,7 @@ impl Template {
                 }
                 TemplatePart::Expression(expression) => (expression, expression.evaluate_from(host, limits)),
             };
-            let failed = |error| Unrendered { expression: Some(expression.clone()), error };
+            let failed = |error| Unrendered::of(expression, error);
             let value = value.map_err(failed)?;
             let mut budget = Budget::new(*limits);
             let written = match plain_text(&value) {
@@ -167,9 +186,9 @@ impl Template {
     /// The value: of a text that is nothing but one expression its own, else the rendered text.
     pub(crate) fn value(&self, host: &mut dyn Host, limits: &mut EvalLimits) -> Result<Value, Unrendered> {
         match self.whole() {
-            Some(expression) => expression
-                .evaluate_from(host, limits)
-                .map_err(|error| Unrendered { expression: Some(expression.clone()), error }),
+            Some(expression) => {
+                expression.evaluate_from(host, limits).map_err(|error| Unrendered::of(expression, error))
+            }
             None => self.render(host, limits).map(Value::text),
         }
     }
