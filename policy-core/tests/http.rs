@@ -386,6 +386,14 @@ fn facts_of_a_request_are_those_of_its_head() {
         ("req.headers['cookie'].join('|')", "a=1; a=2|b=3"),
         ("req.trailers['x-t'][0]", "1"),
         ("string('x-t' in req.headers)", "false"),
+        // Headers have names in any case, cookies and parameters those that they have.
+        ("getReqHeader('CONTENT-type')[0]", "Text/HTML; Charset=\\\"utf-8\\\""),
+        ("string(hasReqHeader('Content-Length'))", "true"),
+        ("string(getReqHeader('x-none').size())", "0"),
+        ("string(hasReqHeader('x-none'))", "false"),
+        ("string(hasReqCookie('B'))", "false"),
+        ("string(hasQueryParam('Q'))", "false"),
+        ("string(getQueryParam('Q').size())", "0"),
     ] {
         let rules = format!(
             "- actions: [{{type: custom-response, config: {{body: '${{{}}}'}}}}]",
