@@ -341,8 +341,8 @@ mod tests {
     #[test]
     fn a_phase_without_rules_speaks_of_its_message() {
         let text = "on_http_response: [{expressions: ['false'], actions: [{type: compress-response}]}]";
-        let mut options = crate::compile::CompileOptions::default();
-        options.phases = PhaseSet::new(&Phase::ALL);
+        let phases = PhaseSet::new(&Phase::ALL);
+        let options = crate::compile::CompileOptions { phases, ..Default::default() };
         let program = Program::from_policy_with("p.yml", text, &options).expect("right");
         let facts = Facts::new([192, 0, 2, 1].into());
         for (phase, what) in Phase::ALL.into_iter().zip(["connection", "request", "response", "event"]) {
