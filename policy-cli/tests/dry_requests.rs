@@ -51,6 +51,27 @@ fn eval(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
+/// What `--explain` says at an action is what is answered below.
+#[test]
+fn explanations_end_with_what_is_answered() {
+    let folder = folder();
+    let write = |text: &str| fs::write(folder.path().join("p.yml"), text).expect("written");
+    let explained = |more: &[&str]| eval(folder.path(), &[&["p.yml", "--explain"][..], more].concat()).1;
+    let url = ["--url", "https://a.example/"];
+    write("on_http_request: [{actions: [{type: restrict-ips, config: {allow: [192.0.2.0/24, '::/0']}}]}]\n");
+    let out = explained(&url);
+    assert!(out.contains("→ answer 403             STOP") && !out.contains("→ close"), "{out}");
+    write("on_http_request: [{actions: [{type: forward-internal, config: {url: 'https://b.internal'}}]}]\n");
+    let out = explained(&[&url[..], &["--target", "https://b.internal=offline"]].concat());
+    assert!(out.contains("→ answer 404             STOP") && !out.contains("→ close"), "{out}");
+    write("on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow: [192.0.2.0/24, '::/0']}}]}]\n");
+    assert!(explained(&[]).contains("→ close                  STOP"));
+    // A phase without rules is about its message all the same.
+    write("on_http_response: [{actions: [{type: compress-response}]}]\n");
+    let out = explained(&[&url[..], &["--has-upstream"]].concat());
+    assert!(out.contains("no action ended the request"), "{out}");
+}
+
 #[test]
 fn a_request_may_be_recorded_by_a_browser() {
     let folder = folder();

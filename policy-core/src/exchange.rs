@@ -172,6 +172,21 @@ impl Reply {
 }
 
 impl Effect {
+    /// The names of all kinds.
+    pub const NAMES: &'static [&'static str] = &[
+        "forward",
+        "log",
+        "read_body",
+        "count_request",
+        "ask_circuit",
+        "get_secret",
+        "fetch_keys",
+        "send_request",
+        "log_in",
+        "inspect",
+        "end_tls",
+    ];
+
     /// The name in outputs.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -189,21 +204,6 @@ impl Effect {
             Self::EndTls => "end_tls",
         }
     }
-
-    /// The names of all of them.
-    pub const NAMES: [&'static str; 11] = [
-        "forward",
-        "log",
-        "read_body",
-        "count_request",
-        "ask_circuit",
-        "get_secret",
-        "fetch_keys",
-        "send_request",
-        "log_in",
-        "inspect",
-        "end_tls",
-    ];
 
     /// True if a reply is one to this effect.
     pub(crate) const fn takes(self, reply: &Reply) -> bool {
@@ -237,6 +237,39 @@ pub enum Step {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Does not compile with a further effect: it has a name in the list then, and a pair in `tests/effects.rs`.
+    #[test]
+    fn every_effect_is_in_the_list_of_names() {
+        let place = |effect: Effect| match effect {
+            Effect::Forward(_) => 0,
+            Effect::Log(_) => 1,
+            Effect::ReadBody { .. } => 2,
+            Effect::CountRequest => 3,
+            Effect::AskCircuit => 4,
+            Effect::GetSecret => 5,
+            Effect::FetchKeys => 6,
+            Effect::SendRequest => 7,
+            Effect::LogIn => 8,
+            Effect::Inspect => 9,
+            Effect::EndTls => 10,
+        };
+        let all = [
+            Effect::Forward(TargetId(0)),
+            Effect::Log(LogId(0)),
+            Effect::ReadBody { side: Side::Request, max: 1 },
+            Effect::CountRequest,
+            Effect::AskCircuit,
+            Effect::GetSecret,
+            Effect::FetchKeys,
+            Effect::SendRequest,
+            Effect::LogIn,
+            Effect::Inspect,
+            Effect::EndTls,
+        ];
+        assert_eq!(all.map(Effect::name), *Effect::NAMES);
+        assert!(all.iter().enumerate().all(|(at, effect)| place(*effect) == at));
+    }
 
     #[test]
     fn a_reply_is_two_words() {

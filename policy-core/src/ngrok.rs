@@ -151,6 +151,8 @@ codes! {
         ERR_NGROK_3214, ERR_NGROK_3601, ERR_NGROK_3602, ERR_NGROK_3603, ERR_NGROK_3700, ERR_NGROK_3701, ERR_NGROK_3702,
         ERR_NGROK_3204,
     ];
+    /// A body in which nothing can be replaced.
+    [ERR_NGROK_3900, ERR_NGROK_3902];
     /// A request whose tokens are missing, cannot be read or are not valid.
     [
         ERR_NGROK_3401, ERR_NGROK_3406, ERR_NGROK_3412, ERR_NGROK_3414, ERR_NGROK_3415, ERR_NGROK_3416, ERR_NGROK_3422,

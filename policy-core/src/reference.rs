@@ -2,8 +2,7 @@
 //!
 //! Deliberately stupid: a list is walked entry by entry, a policy rule by rule, straight from the model; what an
 //! action does is said a second time in its file, on messages that it changes in place. Shares with the engine only the
-//! types of its answer's parts, and what other implementations are compared with elsewhere: URLs, regular expressions and
-//! the choice of a compression.
+//! types of its answer's parts, and what other implementations are compared with elsewhere: URLs and regular expressions.
 
 pub use policy_lpm::reference::network_contains;
 
@@ -117,6 +116,12 @@ impl<'f> NaiveRun<'f> {
     #[must_use]
     pub const fn compression(&self) -> Option<ContentCoding> {
         self.0.compression
+    }
+
+    /// The keys of limits that were asked, in order.
+    #[must_use]
+    pub fn counted(&self) -> &[String] {
+        &self.0.counted
     }
 }
 

@@ -16,9 +16,7 @@ use std::sync::Arc;
 
 use ipnetwork::IpNetwork;
 
-use crate::cel::{
-    ClientAddress, EvalError, EvalLimits, Expression, Fault, Map, Pattern, Template, Unrendered, Value,
-};
+use crate::cel::{ClientAddress, EvalLimits, Expression, Fault, Map, Pattern, Template, Unrendered, Value};
 use crate::exchange::{ActionId, Asked, Effect, LogId, TargetId};
 use crate::facts::{Facts, FactsHost};
 use crate::parse::{Plain, PlainMap};
@@ -86,7 +84,7 @@ impl Run<'_> {
     /// If it has none.
     pub(crate) fn evaluate(&mut self, expression: &Expression) -> Result<Value, Unrendered> {
         let value = self.with_host(|host, limits| expression.evaluate_from(host, limits));
-        value.map_err(|error| Unrendered { expression: Some(expression.clone()), error })
+        value.map_err(|error| Unrendered::of(expression, error))
     }
 
     /// The value of an expression that knows some facts beside those of the run.
@@ -138,11 +136,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Takes so many steps.
+    /// Takes so many steps for something.
     ///
     /// # Errors
-    /// If there are fewer.
-    pub(crate) fn charge(&mut self, steps: u64) -> Result<(), Unrendered> {
+    /// If there are fewer: what is told in words.
+    pub(crate) fn charge(&mut self, steps: u64, of: impl FnOnce() -> String) -> Result<(), Unrendered> {
         match self.state.limits.steps.checked_sub(steps) {
             Some(left) => {
                 self.state.limits.steps = left;
@@ -150,7 +148,7 @@ impl Run<'_> {
             }
             None => {
                 self.state.limits.steps = 0;
-                Err(Unrendered { expression: None, error: EvalError::whole(Fault::Steps) })
+                Err(Unrendered::whole(Fault::StepsOf(of().into())))
             }
         }
     }
@@ -160,10 +158,10 @@ impl Run<'_> {
     /// # Errors
     /// If it is no pattern, or takes too many steps.
     pub(crate) fn compile_pattern(&mut self, text: &str, bytes: usize) -> Result<Pattern, Unrendered> {
-        let fault = |fault: Fault| Unrendered { expression: None, error: EvalError::whole(fault) };
-        let (compile, steps) = Pattern::draft(text, bytes).map_err(fault)?;
-        self.charge(steps)?;
-        compile().map_err(fault)
+        let (compile, steps) = Pattern::draft(text, bytes).map_err(Unrendered::whole)?;
+        // What a value has brought into it is not repeated.
+        self.charge(steps, || "compiling a pattern that is made for this run".to_owned())?;
+        compile().map_err(Unrendered::whole)
     }
 
     /// The value of a configured value; documents bound how deep they are.

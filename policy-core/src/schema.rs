@@ -21,7 +21,7 @@ use crate::source::Span;
 
 pub(crate) use durations::DurationField;
 pub(crate) use entries::{
-    ENTRY_COUNT, Entries, EntryKeys, HeaderValue, Items, RELATED_FIELD, Record, check_header_name, needs,
+    ENTRY_COUNT, Entries, EntryKeys, HeaderValue, Items, RELATED_FIELD, Record, check_removed_header, needs,
 };
 pub(crate) use kinds::{Boolean, Choice, Count, Fraction, Integer, OneOrMore, Part, SingleOrList};
 pub use networks::CidrItem;

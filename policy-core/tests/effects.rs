@@ -8,130 +8,23 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "support/host.rs"]
+mod host;
+
 use std::time::Duration;
 
-use policy_core::cel::Value;
-use policy_core::compile::{CompileOptions, Program};
-use policy_core::evaluate::{Evaluation, Mode, Recording, RunState};
+use host::{body, compile, drive, headers, on_request, on_response, run_phase, shown};
+
+use policy_core::cel::{Timestamp, Value};
+use policy_core::compile::Program;
+use policy_core::evaluate::RunState;
 use policy_core::exchange::{
-    Ability, Answered, Asked, Body, CircuitState, Effect, Findings, Identity, LoginReply, MatchedRule,
-    Outbound, OutboundFailure, RateVerdict, Reply, Secret, Side, SlidingWindow, TlsVersion,
+    Answered, Asked, Body, CircuitState, Effect, Findings, Identity, LoginReply, MatchedRule, Outbound,
+    OutboundFailure, RateVerdict, Reply, Secret, Side, SlidingWindow, TlsVersion,
 };
 use policy_core::facts::Facts;
-use policy_core::message::{ContentCoding, Headers, Request, Response};
-use policy_core::phase::{Phase, PhaseSet};
-
-fn compile(text: &str) -> Program {
-    let mut options = CompileOptions::default();
-    options.phases = PhaseSet::new(&Phase::ALL);
-    options.abilities = Ability::ALL.to_vec();
-    Program::from_policy_with("p.yml", text, &options).unwrap_or_else(|error| panic!("{text}\n{error}"))
-}
-
-fn headers(given: &[(&str, &str)]) -> Headers {
-    let mut out = Headers::default();
-    given.iter().for_each(|(name, value)| out.append(name, value).expect("a header"));
-    out
-}
-
-/// What became of a phase.
-#[derive(Debug, PartialEq, Eq)]
-struct Ended {
-    outcome: String,
-    reason: String,
-    answer: Option<Response>,
-    bodies: [Option<String>; 3],
-    changed: Vec<String>,
-    compression: Option<ContentCoding>,
-    asked: Vec<Effect>,
-}
-
-impl Ended {
-    /// The body of what is answered.
-    fn body(&self) -> String {
-        let answer = self.answer.as_ref().unwrap_or_else(|| panic!("{self:?}"));
-        String::from_utf8(answer.body.clone()).expect("text")
-    }
-}
-
-/// A host that answers from a closure.
-fn drive<M: Mode>(
-    mut run: Evaluation<'_, M>,
-    host: &mut dyn FnMut(Effect, Option<&Asked>) -> Reply,
-) -> (Ended, RunState) {
-    let mut asked = Vec::new();
-    let outcome = run.run(|effect, run| {
-        asked.push(effect);
-        host(effect, run.asked())
-    });
-    let changes = run.changes().cloned().unwrap_or_default();
-    let text = |side| changes.body(side).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    let of = changes.request_headers().chain(changes.response_headers());
-    let ended = Ended {
-        outcome: outcome.name().to_owned(),
-        reason: run.reason().to_string(),
-        answer: run.answer().map(std::borrow::Cow::into_owned),
-        bodies: [Side::Request, Side::Response, Side::Event].map(text),
-        changed: of.map(|(name, values)| format!("{name}: {}", values.join(" | "))).collect(),
-        compression: changes.compression(),
-        asked,
-    };
-    (ended, run.into_state())
-}
-
-/// Runs a phase of a policy in both forms of its program, which agree.
-fn run_phase(
-    text: &str,
-    phase: Phase,
-    (request, response): (&Request, &Response),
-    host: impl Fn() -> Box<dyn FnMut(Effect, Option<&Asked>) -> Reply>,
-) -> Ended {
-    let program = compile(text);
-    let request = request.facts().expect("a URL").with_response(response);
-    let facts = Facts::new("203.0.113.42".parse().expect("an address")).with_request(&request).seeded(7);
-    let (compiled, _) = drive(program.run(phase, &facts), &mut *host());
-    let (written, _) = drive(program.run_traced(phase, &facts, Recording::default()), &mut *host());
-    assert_eq!(compiled, written, "{text}");
-    compiled
-}
-
-fn on_request(actions: &str, host: impl Fn(Effect, Option<&Asked>) -> Reply + Copy + 'static) -> Ended {
-    let text = format!("on_http_request:\n- actions:\n{actions}");
-    let request = Request {
-        headers: headers(&[
-            ("host", "a.example"),
-            ("content-length", "11"),
-            ("accept-encoding", "br, gzip;q=0.5"),
-        ]),
-        ..Request::new("POST", "https://a.example/hook?a=b")
-    };
-    run_phase(&text, Phase::OnHttpRequest, (&request, &Response::new(200)), || Box::new(host))
-}
-
-fn on_response(
-    actions: &str,
-    of: &[(&str, &str)],
-    host: impl Fn(Effect, Option<&Asked>) -> Reply + Copy + 'static,
-) -> Ended {
-    let text = format!("on_http_response:\n- actions:\n{actions}");
-    let request = Request {
-        headers: headers(&[("accept-encoding", "br, gzip;q=0.5")]),
-        ..Request::new("GET", "https://a.example/")
-    };
-    let response = Response { headers: headers(of), ..Response::new(200) };
-    run_phase(&text, Phase::OnHttpResponse, (&request, &response), || Box::new(host))
-}
-
-fn body(text: &str) -> Reply {
-    Reply::body(Body { bytes: text.as_bytes().into(), complete: true })
-}
-
-const SHOW: &str = "  - {type: custom-response, config: {body: \"";
-
-/// An action and one that shows something in its answer.
-fn shown(action: &str, what: &str) -> String {
-    format!("  - {action}\n{SHOW}{what}\"}}}}\n")
-}
+use policy_core::message::{ContentCoding, Request, Response};
+use policy_core::phase::Phase;
 
 #[test]
 fn bodies_are_read_once_and_replaced_in_order() {
@@ -262,6 +155,36 @@ fn requests_over_the_limit_are_refused_with_the_time_to_wait() {
     let results = "${actions.ngrok.rate_limit.limited} ${actions.ngrok.rate_limit.bucket_key}";
     let seen = on_request(&shown(&format!("{LIMIT}, enforce: false}}}}"), results), limited);
     assert_eq!(seen.body(), r#"true ["203.0.113.42",[]]"#);
+}
+
+/// Keys are as long as their values: what differs behind many bytes has a count of its own.
+#[test]
+fn long_keys_are_told_apart_and_too_long_ones_fail() {
+    let key = |value: String| {
+        let text = "on_http_request:\n- actions:\n  - {type: rate-limit, config: {name: a, algorithm: sliding_window, capacity: 2, rate: 60s, bucket_key: [\"getReqHeader('x')[0]\", \"'b'\"]}}\n";
+        let request =
+            Request { headers: headers(&[("x", &value)]), ..Request::new("GET", "https://a.example/") };
+        let keys = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+        let seen = std::rc::Rc::clone(&keys);
+        let ended = run_phase(text, Phase::OnHttpRequest, (&request, &Response::new(200)), move || {
+            let seen = std::rc::Rc::clone(&seen);
+            Box::new(move |_, asked| {
+                let Some(Asked::Rate { key, .. }) = asked else { panic!("{asked:?}") };
+                seen.borrow_mut().push(key.to_string());
+                Reply::Rate(RateVerdict::Passes)
+            })
+        });
+        (ended, keys.borrow().clone())
+    };
+    let (_, one) = key(format!("{}1", "x".repeat(3_000)));
+    let (_, other) = key(format!("{}2", "x".repeat(3_000)));
+    assert_ne!(one, other);
+    assert_eq!(key(r#"a", "b"#.to_owned()).1[0], r#"["a\", \"b", "b"]"#);
+    let (longest, keys) = key("x".repeat(4_096 - r#"["", "b"]"#.len()));
+    assert_eq!((longest.outcome.as_str(), keys[0].len()), ("upstream", 4_096));
+    let (longer, keys) = key("x".repeat(4_097 - r#"["", "b"]"#.len()));
+    assert_eq!((longer.outcome.as_str(), keys.len()), ("error", 0));
+    assert!(longer.reason.contains("`bucket_key` are longer than 4096 bytes"), "{}", longer.reason);
 }
 
 #[test]
@@ -436,14 +359,33 @@ fn who_is_not_logged_in_is_answered_and_who_is_goes_on() {
         })))
     });
     assert_eq!((ended.outcome.as_str(), ended.answer.map(|it| it.status)), ("respond", Some(302)));
-    let ended = on_request(&format!("  - {oauth}\n"), |_, _| Reply::login(LoginReply::Preflight));
-    assert_eq!(ended.outcome, "upstream");
     let strict = "  - {type: openid-connect, config: {issuer_url: 'https://id.example', client_id: a, client_secret: \"${req.host}\"}}\n";
-    let ended = on_request(strict, |_, _| Reply::login(LoginReply::Preflight));
-    assert_eq!(ended.outcome, "close");
     let ended = on_request(strict, |_, _| Reply::login(LoginReply::Failed("no provider".into())));
     assert_eq!(ended.outcome, "error");
     assert!(ended.reason.contains("the login failed: no provider"), "{}", ended.reason);
+}
+
+/// What a browser asks before it sends another request has no cookies, and so no login.
+#[test]
+fn a_preflight_request_passes_where_it_may() {
+    let asks = [("origin", "https://b.example"), ("access-control-request-method", "POST")];
+    for (action, allow, method, given, passes) in [
+        ("oauth, config: {provider: google", true, "OPTIONS", &asks[..], true),
+        ("openid-connect, config: {issuer_url: 'https://id.example'", true, "OPTIONS", &asks, true),
+        ("oauth, config: {provider: google", false, "OPTIONS", &asks, false),
+        ("oauth, config: {provider: google", true, "GET", &asks, false),
+        ("oauth, config: {provider: google", true, "OPTIONS", &asks[..1], false),
+        ("oauth, config: {provider: google", true, "OPTIONS", &asks[1..], false),
+    ] {
+        let text =
+            format!("on_http_request: [{{actions: [{{type: {action}, allow_cors_preflight: {allow}}}}}]}}]");
+        let request = Request { headers: headers(given), ..Request::new(method, "https://a.example/") };
+        let ended = run_phase(&text, Phase::OnHttpRequest, (&request, &Response::new(200)), || {
+            Box::new(|_, _| Reply::login(LoginReply::Answer(Box::new(Response::new(302)))))
+        });
+        assert_eq!(ended.outcome == "upstream", passes, "{text} {method} {given:?}");
+        assert_eq!(ended.asked.is_empty(), passes, "{text} {method} {given:?}");
+    }
 }
 
 #[test]
@@ -531,12 +473,16 @@ fn events_are_changed_one_by_one() {
     }
 }
 
+/// Validates a token, for which it fetches keys.
+const TOKEN: &str = "{type: jwt-validation, config: {issuer: {allow_list: [{value: 'https://id.example.com/'}]}, http: {tokens: [{type: plain, method: header, name: x-token}]}, jws: {allowed_algorithms: [RS256], keys: {sources: {additional_jkus: ['https://id.example.com/keys']}}}}}";
+
 /// One policy for each effect, and a reply that fits none of the others.
 #[test]
 fn a_reply_of_another_kind_fails_closed() {
+    let limit = format!("{LIMIT}}}}}");
     let actions = [
         "{type: request-body-find-replace, config: {replacements: [{from: a, to: b}]}}",
-        &format!("{LIMIT}}}}}"),
+        &limit,
         "{type: circuit-breaker}",
         "{type: add-headers, config: {headers: {x-a: \"${secrets.get('v', 'a')}\"}}}",
         "{type: http-request, config: {url: 'https://check.internal'}}",
@@ -544,6 +490,8 @@ fn a_reply_of_another_kind_fails_closed() {
         "{type: owasp-crs-request}",
         "{type: log, config: {metadata: {a: b}}}",
         "{type: forward-internal, config: {url: 'https://a.internal'}}",
+        TOKEN,
+        "{type: terminate-tls}",
     ];
     let replies = || {
         [
@@ -560,14 +508,105 @@ fn a_reply_of_another_kind_fails_closed() {
             Reply::tls_ended(Ok(Vec::new())),
         ]
     };
+    let known: serde_json::Value =
+        serde_json::from_str(include_str!("../../fixtures/signatures/tokens.json")).expect("tokens");
+    let token = known["tokens"]["RS256"].as_str().expect("a token");
+    let now = Timestamp::new(known["now"].as_i64().expect("a time"), 0).expect("a time");
+    let request =
+        Request { headers: headers(&[("x-token", token)]), ..Request::new("POST", "https://a.example/") };
+    let request = request.facts().expect("a URL");
+    let facts = Facts::new("203.0.113.42".parse().expect("an address")).with_request(&request).at_time(now);
+    let mut seen = Vec::new();
     for (own, action) in actions.iter().enumerate() {
-        let program = compile(&format!("on_http_request:\n- actions:\n  - {action}\n"));
-        let request = Request::new("POST", "https://a.example/");
-        let request = request.facts().expect("a URL");
-        let facts = Facts::new("203.0.113.42".parse().expect("an address")).with_request(&request);
+        let phase = if action.contains("tls") { Phase::OnTcpConnect } else { Phase::OnHttpRequest };
+        let program = compile(&format!("{phase}:\n- actions:\n  - {action}\n"));
         for (at, reply) in replies().into_iter().enumerate() {
-            let (ended, _) = drive(program.run(Phase::OnHttpRequest, &facts), &mut |_, _| reply.clone());
+            let (ended, _) = drive(program.run(phase, &facts), &mut |_, _| reply.clone());
             assert_eq!(ended.outcome == "error", at != own, "{action} {reply:?}: {ended:?}");
+            seen.extend(ended.asked.first().map(|effect| effect.name()));
         }
     }
+    seen.sort_unstable();
+    seen.dedup();
+    let mut all = Effect::NAMES.to_vec();
+    all.sort_unstable();
+    assert_eq!(seen, all, "an effect of which no reply is tried");
+}
+
+/// Every name below the prefix of a login, with what the host says of it.
+#[test]
+fn all_of_an_identity_can_be_read() {
+    let identity = || Identity {
+        id: "1".into(),
+        email: "2".into(),
+        name: "3".into(),
+        provider_user_id: "4".into(),
+        session_id: "5".into(),
+        access_token: "6".into(),
+        refresh_token: "7".into(),
+        identity_token: "8".into(),
+        expires_at: Timestamp::new(0, 0),
+        session_timed_out: true,
+        session_max_duration_reached: false,
+        userinfo_refreshed: true,
+    };
+    for (action, prefix, session, refreshed, more) in [
+        (
+            "{type: oauth, config: {provider: google}}",
+            "oauth",
+            "current_provider_session_id",
+            "userinfo_refreshed",
+            "",
+        ),
+        (
+            "{type: openid-connect, config: {issuer_url: 'https://id.example'}}",
+            "oidc",
+            "current_session_id",
+            "user_info_refreshed",
+            "identity_token",
+        ),
+    ] {
+        let identity_names =
+            ["id", "email", "name", "provider_user_id", session].map(|name| format!("identity.{name}"));
+        let others = [
+            "access_token",
+            "refresh_token",
+            more,
+            "expires_at",
+            "session_timed_out",
+            "session_max_duration_reached",
+            refreshed,
+            "error.code",
+            "error.message",
+        ];
+        let names = identity_names
+            .iter()
+            .map(String::as_str)
+            .chain(others.into_iter().filter(|name| !name.is_empty()));
+        let all: Vec<_> = names.map(|name| format!("${{actions.ngrok.{prefix}.{name}}}")).collect();
+        assert_eq!(all.len(), if more.is_empty() { 13 } else { 14 });
+        let ended = on_request(&shown(action, &all.join("|")), move |_, _| {
+            Reply::login(LoginReply::LoggedIn(Box::new(identity())))
+        });
+        let token = if more.is_empty() { "" } else { "|8" };
+        assert_eq!(ended.body(), format!("1|2|3|4|5|6|7{token}|1970-01-01T00:00:00Z|true|false|true||"));
+    }
+}
+
+#[test]
+fn a_response_with_a_high_score_is_refused() {
+    let found = |score| {
+        move |_: Effect, asked: Option<&Asked>| {
+            let Some(Asked::Inspection(inspection)) = asked else { panic!("{asked:?}") };
+            assert_eq!((inspection.side, &*inspection.exclude_rule_ids), (Side::Response, &[950_100][..]));
+            Reply::inspected(Ok(Findings { anomaly_score: score, threshold: 4, ..Findings::default() }))
+        }
+    };
+    let action = "{type: owasp-crs-response, config: {exclude_rule_ids: [950100]}}";
+    let refused = on_response(&format!("  - {action}\n"), &[], found(4));
+    let answer = refused.answer.expect("an answer");
+    assert_eq!((refused.outcome.as_str(), answer.status), ("deny", 403));
+    assert_eq!(answer.headers.iter().collect::<Vec<_>>(), [("ngrok-error-code", "ERR_NGROK_3702")]);
+    let results = "${actions.ngrok.owasp_crs_response.decision} ${actions.ngrok.owasp_crs_response.anomaly_score} ${actions.ngrok.owasp_crs_response.anomaly_score_threshold}";
+    assert_eq!(on_response(&shown(action, results), &[], found(3)).body(), "allow 3 4");
 }

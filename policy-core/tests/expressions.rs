@@ -13,7 +13,9 @@ use std::path::Path;
 
 use policy_core::cel::{EvalLimits, Expression, Fact, Fault, Host, Map, Value};
 use policy_core::check::{CheckOptions, load_policy};
+use policy_core::compile::Program;
 use policy_core::diagnostic::Severity;
+use policy_core::facts::Facts;
 use policy_core::phase::Phase;
 use policy_core::source::Source;
 use policy_core::url::{Binding, Scheme};
@@ -23,6 +25,30 @@ fn policy(phase: &str, expressions: &[&str]) -> Source {
     let items: Vec<_> = expressions.iter().map(|text| serde_json::json!(text).to_string()).collect();
     let text = format!("{phase}:\n- expressions: [{}]\n  actions: [{{type: deny}}]\n", items.join(", "));
     Source::new("p.yml", text)
+}
+
+/// What is drawn lies between the bounds, and each of them is drawn.
+#[test]
+fn draws_stay_between_their_bounds() {
+    let program = |condition: &str| {
+        let text = format!(
+            "on_tcp_connect:\n- actions:\n  - {{type: set-vars, config: {{vars: [{{n: '${{rand.int(-2, 3)}}'}}, {{b: '${{rand.int()}}'}}, {{d: '${{rand.double()}}'}}]}}}}\n\
+             - expressions: ['{condition}']\n  actions: [{{type: deny}}]\n"
+        );
+        Program::from_policy("p.yml", text).expect("right")
+    };
+    let seeds = |program: &Program| {
+        let client = "203.0.113.42".parse().expect("an address");
+        let denied =
+            |seed: &u64| program.decide(&Facts::new(client).seeded(*seed)).outcome().name() == "deny";
+        (0..1_000_u64).filter(denied).count()
+    };
+    let outside = "vars.n < -2 || vars.n > 3 || !(vars.b in [0, 1]) || vars.d < 0.0 || vars.d >= 1.0";
+    assert_eq!(seeds(&program(outside)), 0);
+    let halves = ["vars.b == 0", "vars.b == 1", "vars.d < 0.5", "vars.d >= 0.5"].map(str::to_owned);
+    for drawn in (-2..=3).map(|number| format!("vars.n == {number}")).chain(halves) {
+        assert!(seeds(&program(&drawn)) > 50, "{drawn}");
+    }
 }
 
 #[test]

@@ -77,9 +77,8 @@ fn replace_tables(path: &Path, tables: &[(&str, String)]) {
 
 /// The phases in which hosts of this version run an action.
 fn running(action: &ActionDoc) -> Vec<String> {
-    // Edges run the first, `policy eval` all three.
-    let hosts = PhaseSet::new(&[Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse]);
-    action.runs.iter().filter(|phase| hosts.contains(*phase)).map(|phase| format!("`{phase}`")).collect()
+    // Edges run the first, `policy eval` all of them.
+    action.runs.iter().map(|phase| format!("`{phase}`")).collect()
 }
 
 /// Phases, protocols and whether it ends the phase.

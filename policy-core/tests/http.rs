@@ -10,6 +10,7 @@
 
 use std::ops::ControlFlow;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use policy_core::cel::TextMap;
 use policy_core::compile::{CompileOptions, Program};
 use policy_core::evaluate::RunState;
@@ -272,12 +273,65 @@ fn a_name_and_a_password_open_and_nothing_else_does() {
         let said = vec!["www-authenticate: Basic realm=\"a \\\"b\\\"\"".to_owned()];
         assert_eq!((ended.outcome, ended.answer), ("deny", Some((401, said, String::new()))), "{wrong}");
     }
+    // Of two nobody knows which one counts.
+    let right = ("authorization", "Basic bWU6cGFzc3dvcmQx");
+    for twice in [[right, right], [right, ("authorization", "Bearer a")], [("authorization", ""), right]] {
+        let ended = on_request(rules, &request("GET", "https://a.example/", &twice));
+        assert_eq!(ended.answer.map(|(status, ..)| status), Some(401), "{twice:?}");
+    }
+}
+
+#[test]
+fn a_trial_of_credentials_lets_everybody_pass_and_says_who_came() {
     let looks = "{credentials: ['me:password1'], enforce: false}";
-    let shown = "${actions.ngrok.basic_auth.credentials.presented} ${actions.ngrok.basic_auth.credentials.authorized}";
-    assert_eq!(
-        body(&on_request(&action("basic-auth", looks, shown), &get("https://a.example/"))),
-        "false false"
-    );
+    let shown = "${actions.ngrok.basic_auth.credentials.presented} ${actions.ngrok.basic_auth.credentials.username} ${actions.ngrok.basic_auth.credentials.authorized}";
+    for (given, seen) in [
+        ("", "false  false"),
+        ("Basic bWU6cGFzc3dvcmQx", "true me true"),
+        ("Basic eW91OnBhc3N3b3JkMQ==", "true you false"),
+    ] {
+        let given: &[_] = if given.is_empty() { &[] } else { &[("authorization", given)] };
+        let ended =
+            on_request(&action("basic-auth", looks, shown), &request("GET", "https://a.example/", given));
+        assert_eq!(body(&ended), seen, "{given:?}");
+    }
+}
+
+/// What expressions make of a credential has to be one that could be written out, and bring no colon into the name.
+#[test]
+fn rendered_credentials_are_checked_as_written_ones() {
+    let opens = |credential: &str, value: &str, sent: &str| {
+        let rules = format!("- actions: [{{type: basic-auth, config: {{credentials: [\"{credential}\"]}}}}]");
+        let given = [("authorization", &*format!("Basic {}", BASE64_STANDARD.encode(sent)))];
+        let ended = on_request(&rules, &request("GET", &format!("https://a.example/?u={value}"), &given));
+        (ended.outcome, ended.answer.map(|(status, ..)| status))
+    };
+    let (side, front, whole) =
+        ("admin:${getQueryParam('u')[0]}", "x${getQueryParam('u')[0]}:password1", "${getQueryParam('u')[0]}");
+    let (long, longest) = ("p".repeat(129), "p".repeat(128));
+    for (credential, value, sent) in [
+        (side, "", "admin:"),
+        (side, "short", "admin:short"),
+        (side, &*long, &*format!("admin:{long}")),
+        (front, "y:z", "xy:z:password1"),
+        (front, &*longest, &*format!("x{longest}:password1")),
+        ("${getQueryParam('u')[0]}:password1", "", ":password1"),
+        (whole, "name", "name"),
+        (whole, ":password", ":password"),
+        (whole, "name:short", "name:short"),
+    ] {
+        assert_eq!(opens(credential, value, sent), ("error", Some(500)), "{credential} {value}");
+    }
+    for (credential, value, sent) in [
+        (side, "a:b:c:d:e", "admin:a:b:c:d:e"),
+        (side, &*longest, &*format!("admin:{longest}")),
+        (front, "y", "xy:password1"),
+        (whole, "name:pass:word", "name:pass:word"),
+        ("a${getQueryParam('u')[0]}:p:assword", "b", "ab:p:assword"),
+    ] {
+        assert_eq!(opens(credential, value, sent), ("upstream", None), "{credential} {value}");
+        assert_eq!(opens(credential, value, &format!("{sent}x")).1, Some(401), "{credential} {value}");
+    }
 }
 
 #[test]
@@ -332,6 +386,14 @@ fn facts_of_a_request_are_those_of_its_head() {
         ("req.headers['cookie'].join('|')", "a=1; a=2|b=3"),
         ("req.trailers['x-t'][0]", "1"),
         ("string('x-t' in req.headers)", "false"),
+        // Headers have names in any case, cookies and parameters those that they have.
+        ("getReqHeader('CONTENT-type')[0]", "Text/HTML; Charset=\\\"utf-8\\\""),
+        ("string(hasReqHeader('Content-Length'))", "true"),
+        ("string(getReqHeader('x-none').size())", "0"),
+        ("string(hasReqHeader('x-none'))", "false"),
+        ("string(hasReqCookie('B'))", "false"),
+        ("string(hasQueryParam('Q'))", "false"),
+        ("string(getQueryParam('Q').size())", "0"),
     ] {
         let rules = format!(
             "- actions: [{{type: custom-response, config: {{body: '${{{}}}'}}}}]",

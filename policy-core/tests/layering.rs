@@ -130,7 +130,7 @@ const STAGES: &[&str] = &[
 /// The files of rooms that are whole stages by themselves, in the order of their use. The file of a stage only declares
 /// them; those of `parse` and `lint` stand above theirs, which cannot use them.
 const FILES: &[(&str, &[&str])] = &[
-    ("cel/values", &["types", "quote", "fact", "fault", "time", "value", "host"]),
+    ("cel/values", &["types", "quote", "fact", "fault", "time", "value", "distinct", "host"]),
     ("cel/syntax", &["ast", "literal", "macros", "lexer", "parser", "print", "text"]),
     ("cel/check", &["address_parts", "code", "env", "unify", "checker"]),
     (

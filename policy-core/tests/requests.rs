@@ -22,8 +22,8 @@ use policy_core::check::{CheckOptions, CheckedPolicy, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::evaluate::{Evaluation, Mode, Recording, RunState};
 use policy_core::exchange::{
-    Ability, Answered, Body, CircuitState, Effect, Findings, ForwardFailure, LoginReply, OutboundFailure,
-    RateVerdict, Reply, Secret, Side,
+    Ability, Answered, Asked, Body, CircuitState, Effect, Findings, ForwardFailure, LoginReply,
+    OutboundFailure, RateVerdict, Reply, Secret, Side,
 };
 use policy_core::facts::{Facts, GivenFacts};
 use policy_core::message::{Headers, Request, Response};
@@ -166,6 +166,7 @@ fn drive(compiled: &Compiled, request: &Request, response: &Response, online: bo
     let is_online = |_: &EndpointUrl| online;
     let replies = |effect| reply(effect, online);
     let mut naive = NaiveRun::new(&client, &is_online, &replies).with_request(request.clone());
+    let mut counted = Vec::new();
     let (mut driven, mut compiled, mut written) =
         (Driven::default(), RunState::default(), RunState::default());
     for phase in
@@ -174,7 +175,12 @@ fn drive(compiled: &Compiled, request: &Request, response: &Response, online: bo
         let answers = phase >= Phase::OnHttpResponse;
         let facts = if answers { facts.with_request(&answered) } else { facts };
         let mut run = program.run_from(phase, &facts, compiled);
-        let outcome = run.run(|effect, _| reply(effect, online));
+        let outcome = run.run(|effect, run| {
+            if let Some(Asked::Rate { key, .. }) = run.asked() {
+                counted.push(key.to_string());
+            }
+            reply(effect, online)
+        });
         if driven.unknown.is_none() {
             if phase == Phase::OnHttpResponse {
                 naive.respond(response.clone());
@@ -185,7 +191,10 @@ fn drive(compiled: &Compiled, request: &Request, response: &Response, online: bo
             assert_eq!(found, None, "{} {phase} online {online} {request:?}", path.display());
             match ended {
                 NaiveOutcome::Unknown(action) => driven.unknown = Some(action),
-                _ => driven.compared += usize::from(policy.policy().rules(phase).next().is_some()),
+                _ => {
+                    assert_eq!(counted, naive.counted(), "{}", path.display());
+                    driven.compared += usize::from(policy.policy().rules(phase).next().is_some());
+                }
             }
         }
         let (one, left) = seen(run, outcome);

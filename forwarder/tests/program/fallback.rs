@@ -1,6 +1,9 @@
 //! What happens where the server behind a live agent is not reached, and what it is told of the client.
 
 use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -42,6 +45,36 @@ fn a_pool_with_a_dead_server_serves_every_connection() {
     for _ in 0..30 {
         assert_eq!(exchange(connect(site.public), b"hello"), b"hello");
     }
+}
+
+/// A server that echoes, and how many connections it had.
+fn counting_device() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let (address, count) = (listener.local_addr().expect("bound"), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&count);
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let mut writer = stream.try_clone().expect("a second handle");
+            let _ = std::io::copy(&mut stream, &mut writer);
+        }
+    });
+    (address, count)
+}
+
+#[test]
+fn a_pool_shares_its_traffic() {
+    let site = Site::start(FORWARD, "");
+    let token = site.token(&[]);
+    let shared = [DEVICE[0], DEVICE[1], "--pooling-enabled"];
+    let devices = [counting_device(), counting_device()];
+    let _agents = devices.each_ref().map(|(address, _)| site.agent(&token, &address.to_string(), &shared));
+    // Both have some unless one draw of 2^39 is drawn.
+    for _ in 0..40 {
+        assert_eq!(exchange(connect(site.public), b"hello"), b"hello");
+    }
+    let [one, other] = devices.map(|(_, count)| count.load(Ordering::Relaxed));
+    assert!(one > 0 && other > 0 && one + other == 40, "{one} and {other}");
 }
 
 /// A fallback is no way to send what a client has said to two servers.

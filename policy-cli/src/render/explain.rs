@@ -117,8 +117,8 @@ fn explain_action(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRe
                 Reply::Forwarded => writeln!(out, "    {kind}{target}\n    → forward                STOP"),
                 Reply::ForwardFailed(failure) => {
                     let halted = decided.outcome.by() == Some(action.id());
-                    let then = if halted { "close                  STOP" } else { "continue" };
-                    writeln!(out, "    {kind}{target}  failed: {failure}\n    → {then}")
+                    writeln!(out, "    {kind}{target}  failed: {failure}")?;
+                    if halted { stops(out, decided) } else { writeln!(out, "    → continue") }
                 }
                 // What came back decides; what changed by it is told.
                 _ => {
@@ -188,7 +188,6 @@ fn answered(reply: &Reply) -> Option<String> {
         },
         Reply::Login(login) => match &**login {
             LoginReply::LoggedIn(identity) => format!("logged in as {}", printable(&identity.email)),
-            LoginReply::Preflight => "a preflight request, which needs no login".to_owned(),
             LoginReply::Answer(answer) => format!("not logged in: answered {}", answer.status),
             LoginReply::Failed(error) => format!("login failed: {}", printable(error)),
         },
@@ -283,7 +282,15 @@ fn explain_list(
     }
     match admitted || !enforced {
         true => writeln!(out, "    → continue"),
-        false => writeln!(out, "    → close                  STOP"),
+        false => stops(out, decided),
+    }
+}
+
+/// The end of a phase that refuses: what is answered, or that nothing is.
+fn stops(out: &mut impl Write, decided: &EndedRun<'_>) -> io::Result<()> {
+    match decided.run.answer() {
+        Some(answer) => writeln!(out, "    → {:22} STOP", format!("answer {}", answer.status)),
+        None => writeln!(out, "    → close                  STOP"),
     }
 }
 

@@ -96,19 +96,23 @@ impl ActionType for BasicAuth {
     }
 
     fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
-        Box::new(self.clone())
+        let credentials = self.credentials.iter().map(Expected::new).collect();
+        Box::new(Asking { credentials, action: self.clone() })
     }
 
     #[cfg(feature = "reference")]
     fn naive(&self, run: &mut Naive<'_>) -> NaiveNext {
         let mut known = Vec::new();
         for credential in &self.credentials {
-            match run.text(credential).filter(|text| text.contains(':')) {
+            match naive_credential(credential, run) {
                 Some(text) => known.push(text),
                 None => return NaiveNext::End(NaiveEnd::Failed),
             }
         }
-        let header = run.request.as_ref().and_then(|request| request.headers.get("authorization", 0));
+        let headers = run.request.as_ref().map(|request| &request.headers);
+        let header = headers
+            .filter(|headers| headers.count("authorization") == Some(1))
+            .and_then(|headers| headers.get("authorization", 0));
         let words =
             header.map(|header| header.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>());
         let given = match words.as_deref() {
@@ -228,16 +232,93 @@ fn fault(credential: &str) -> Option<&'static str> {
     }
 }
 
-impl Execute for BasicAuth {
+/// A credential naively: its pieces one by one, of which the first text with a colon separates the sides.
+#[cfg(feature = "reference")]
+fn naive_credential(credential: &Text, run: &mut Naive<'_>) -> Option<String> {
+    let parts = credential.template.parts();
+    let (mut name, mut password) = (String::new(), None::<String>);
+    for part in parts {
+        let piece = run.part(part)?;
+        let separates = parts.len() == 1 || matches!(part, TemplatePart::Text(_));
+        match &mut password {
+            Some(password) => password.push_str(&piece),
+            None if !piece.contains(':') => name.push_str(&piece),
+            None if separates => {
+                let at = piece.find(':')?;
+                name.extend(piece.get(..at));
+                password = piece.get(at + 1..).map(str::to_owned);
+            }
+            None => return None,
+        }
+    }
+    let password = password?;
+    let (of_name, of_password) = (name.chars().count(), password.chars().count());
+    (1..=128).contains(&of_name).then_some(())?;
+    (8..=128).contains(&of_password).then(|| format!("{name}:{password}"))
+}
+
+/// Who may pass, as it is compared.
+#[derive(Debug)]
+enum Expected {
+    /// The sides of a colon that is written out.
+    Sides(Template, Template),
+    /// One expression gives both.
+    Whole(Template),
+}
+
+impl Expected {
+    fn new(credential: &Text) -> Self {
+        match credential.template.split_once(':') {
+            Some((name, password)) => Self::Sides(name, password),
+            None => Self::Whole(credential.template.clone()),
+        }
+    }
+
+    /// `name:password`.
+    ///
+    /// # Errors
+    /// If an expression has no value, or the values make none that may be written out.
+    fn render(&self, run: &mut Run<'_>) -> Result<String, Unrendered> {
+        let credential = match self {
+            Self::Whole(whole) => run.render(whole)?,
+            Self::Sides(name, password) => {
+                let (name, password) = (run.render(name)?, run.render(password)?);
+                if name.contains(':') {
+                    return Err(unusable("a value brings a `:` into the name"));
+                }
+                format!("{name}:{password}")
+            }
+        };
+        match fault(&credential) {
+            Some(fault) => Err(unusable(fault)),
+            None => Ok(credential),
+        }
+    }
+}
+
+/// The value is a secret: it is not repeated.
+fn unusable(fault: &str) -> Unrendered {
+    Unrendered::unusable(format!("an entry of `credentials` is no credential: {fault}"))
+}
+
+/// It as it runs.
+#[derive(Debug)]
+struct Asking {
+    credentials: Vec<Expected>,
+    action: BasicAuth,
+}
+
+impl Execute for Asking {
     fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
-        let presented = run.request().and_then(|request| presented(request.header("authorization")?));
+        let presented = run.request().and_then(|request| {
+            let mut values = request.header_values("authorization");
+            // Of two nobody knows which one counts.
+            let only = values.next().filter(|_| values.next().is_none())?;
+            presented(only)
+        });
         let mut authorized = false;
         for credential in &self.credentials {
-            let expected = run.render(&credential.template)?;
-            // The colon is literal, or the whole credential is one expression: a value without it is no credential.
-            if !expected.contains(':') {
-                return Err(Unrendered::unusable("a credential has no `:`".to_owned()));
-            }
+            let expected = credential.render(run)?;
             // Every one is looked at: how long it takes does not tell where they differ.
             authorized |=
                 presented.as_deref().is_some_and(|given| is_same(given.as_bytes(), expected.as_bytes()));
@@ -249,11 +330,11 @@ impl Execute for BasicAuth {
             run.set_result(&USERNAME, name.unwrap_or_default());
             run.set_result(&AUTHORIZED, authorized);
         }
-        if authorized || !self.enforce {
+        if authorized || !self.action.enforce {
             return Ok(Next::GoOn);
         }
         let mut headers = Headers::default();
-        let realm = self.realm.replace('\\', "\\\\").replace('"', "\\\"");
+        let realm = self.action.realm.replace('\\', "\\\\").replace('"', "\\\"");
         let challenge = format!("Basic realm=\"{realm}\"");
         headers
             .append("www-authenticate", &challenge)
@@ -262,18 +343,18 @@ impl Execute for BasicAuth {
     }
 
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
-        ActionType::texts(self, each);
+        ActionType::texts(&self.action, each);
     }
 
     fn digest(&self, digest: &mut StepDigest<'_>) {
-        digest.text(Self::NAME);
-        digest.number(u64::from(self.enforce));
-        digest.text(&self.realm);
-        digest.templates(&self.credentials);
+        digest.text(BasicAuth::NAME);
+        digest.number(u64::from(self.action.enforce));
+        digest.text(&self.action.realm);
+        digest.templates(&self.action.credentials);
     }
 
     fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", Self::NAME, if self.enforce { "401" } else { "look" })
+        write!(f, "{} {}", BasicAuth::NAME, if self.action.enforce { "401" } else { "look" })
     }
 }
 

@@ -90,12 +90,17 @@ impl ActionType for CompressResponse {
             headers.iter().filter(|(known, _)| *known == name).map(|(_, value)| value.to_owned()).collect()
         };
         let Some(response) = &mut run.response else { return NaiveNext::Unknown };
-        let coding = values(&response.headers, "content-encoding").into_iter().next().unwrap_or_default();
-        let compressed = run.compression.is_some() || !matches!(coding.trim(), "" | "identity");
+        let codings = values(&response.headers, "content-encoding").join(",").to_lowercase();
+        let plain = codings.split(',').all(|it| matches!(it.trim(), "" | "identity"));
+        let compressed = run.compression.is_some() || !plain;
+        let control = values(&response.headers, "cache-control").join(",").to_lowercase();
+        let kept = control.split(',').any(|it| it.trim() == "no-transform");
+        let head = run.request.as_ref().is_some_and(|request| request.method == "HEAD");
+        let whole = !head && !matches!(response.status, 100..=199 | 204 | 206 | 304);
         let accepted = run.request.as_ref().map(|request| values(&request.headers, "accept-encoding"));
-        let chosen = accepted.filter(|_| !compressed).and_then(|accepted| {
-            ContentCoding::negotiate(&self.algorithms, accepted.iter().map(String::as_str))
-        });
+        let chosen = accepted
+            .filter(|_| !compressed && !kept && whole)
+            .and_then(|accepted| naive_negotiate(&self.algorithms, &accepted.join(",")));
         if let Some(chosen) = chosen {
             let varies = values(&response.headers, "vary").join(",").to_lowercase();
             let varies = varies.split(',').any(|it| matches!(it.trim(), "*" | "accept-encoding"));
@@ -118,12 +123,44 @@ impl ActionType for CompressResponse {
     }
 }
 
+/// The choice of a coding naively (RFC 9110, 12.5.3): of those that weigh most the first, if `identity` weighs no more.
+#[cfg(feature = "reference")]
+fn naive_negotiate(of: &[ContentCoding], accepted: &str) -> Option<ContentCoding> {
+    let text = accepted.to_lowercase().replace([' ', '\t'], "");
+    let weight_of = |item: &str| -> f64 {
+        let Some(text) = item.split(';').find_map(|part| part.strip_prefix("q=")) else { return 1.0 };
+        let digits = text.strip_prefix("0.").or(text.strip_prefix("1.")).unwrap_or("");
+        let fine = matches!(text, "0" | "1" | "0." | "1.")
+            || ((1..=3).contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_digit()));
+        text.parse().ok().filter(|weight| fine && *weight <= 1.0).unwrap_or(0.0)
+    };
+    let weight = |names: &[&str]| {
+        let mut items = text.split(',').map(|item| (item.split(';').next().unwrap_or(""), weight_of(item)));
+        items.find(|(name, _)| names.contains(name)).map(|(_, weight)| weight)
+    };
+    let mut chosen = None;
+    let mut most = 0.0;
+    for coding in of {
+        let names: &[&str] = match coding {
+            ContentCoding::Gzip => &["gzip", "x-gzip"],
+            ContentCoding::Deflate => &["deflate"],
+            ContentCoding::Brotli => &["br"],
+            ContentCoding::Compress => &["compress", "x-compress"],
+        };
+        let weight = weight(names).or(weight(&["*"])).unwrap_or(0.0);
+        if weight > most {
+            (chosen, most) = (Some(*coding), weight);
+        }
+    }
+    chosen.filter(|_| most >= weight(&["identity"]).unwrap_or(0.0))
+}
+
 impl Execute for CompressResponse {
     fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
         let compressed = run.is_to_be_compressed() || run.is_encoded(Side::Response);
         let coding = match compressed {
-            true => None,
-            false => run.negotiate(&self.algorithms),
+            false if run.may_be_compressed() => run.negotiate(&self.algorithms),
+            true | false => None,
         };
         if run.keeps_results {
             run.set_result(&ALREADY, compressed);

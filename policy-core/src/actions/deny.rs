@@ -19,12 +19,12 @@ use crate::schema::{Context, Declared, Field, Integer};
 static STATUS_CODE: Field<Integer> = Field::default(
     "status_code",
     Integer(100, 599),
-    "403",
+    DEFAULT_STATUS,
     "The status of the answer to a request; the answer has no body.",
 );
 
 /// The status without the field; on a connection the field has no meaning.
-const DEFAULT_STATUS: i64 = 403;
+const DEFAULT_STATUS: &str = "403";
 
 /// Refuses the connection or request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,12 +73,12 @@ impl Execute for Deny {
 
     fn refusal(&self) -> HttpRefusal {
         // INVARIANT: the field has a status of three digits.
-        HttpRefusal { status: u16::try_from(self.status_code).unwrap_or(403), code: None }
+        HttpRefusal { status: u16::try_from(self.status_code).unwrap_or(500), code: None }
     }
 
     fn digest(&self, digest: &mut StepDigest<'_>) {
         digest.text(Ending::Denied.name());
-        if self.status_code != DEFAULT_STATUS {
+        if self.status_code.to_string() != DEFAULT_STATUS {
             digest.number(self.status_code.unsigned_abs());
         }
     }

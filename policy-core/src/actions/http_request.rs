@@ -413,7 +413,9 @@ impl Execute for HttpRequest {
             Self::set_results(run, &sent, &answered)?;
         }
         match (*answered, self.on_error) {
-            (Err(failure), OnError::Halt) => Err(Unrendered::unusable(failure.to_string())),
+            (Err(failure), OnError::Halt) => {
+                Err(Unrendered::unusable(failure.to_string()).with_code(failure.ngrok_code()))
+            }
             _ => Ok(Next::GoOn),
         }
     }

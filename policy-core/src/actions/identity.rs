@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cel::Unrendered;
 use crate::exchange::{Asked, Effect, Identity, LoginProvider, LoginQuestion, LoginReply, Reply, Secret};
+use crate::message::RequestView;
 use crate::outcome::Ending;
 use crate::reader::Fields;
 use crate::run::{Next, Run, StepDigest};
@@ -193,12 +194,21 @@ macro_rules! login_results {
 }
 pub(super) use login_results;
 
+/// True for a request by which a browser asks whether it may send another one (Fetch, 2.2.2).
+fn is_preflight(request: &RequestView<'_>) -> bool {
+    request.method() == "OPTIONS"
+        && ["origin", "access-control-request-method"].iter().all(|name| request.header(name).is_some())
+}
+
 impl Login {
     /// Asks who is logged in.
     ///
     /// # Errors
     /// If an expression has no value.
     pub(super) fn ask(&self, provider: LoginProvider, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        if self.allow_cors_preflight && run.request().is_some_and(|request| is_preflight(&request)) {
+            return Ok(Next::GoOn);
+        }
         let client = match &self.client {
             Some((id, secret)) => {
                 Some((run.render(&id.template)?.into(), Secret::new(run.render(&secret.template)?)))
@@ -219,7 +229,6 @@ impl Login {
             max_session: self.max_session,
             idle_session: self.idle_session,
             userinfo_refresh: self.userinfo_refresh,
-            allow_cors_preflight: self.allow_cors_preflight,
             auth_cookie_domain: self.auth_cookie_domain.as_ref().map(|domain| domain.value.clone()),
         };
         Ok(run.ask(Effect::LogIn, Asked::Login(question.into())))
@@ -237,12 +246,10 @@ impl Login {
         let Reply::Login(reply) = reply else { return Ok(Err(Next::End(Ending::Closed))) };
         Ok(match *reply {
             LoginReply::LoggedIn(identity) => Ok(identity),
-            LoginReply::Preflight if self.allow_cors_preflight => Err(Next::GoOn),
             LoginReply::Answer(response) => Err(run.respond(*response)?),
             LoginReply::Failed(reason) => {
                 return Err(Unrendered::unusable(format!("the login failed: {reason}")));
             }
-            LoginReply::Preflight => Err(Next::End(Ending::Closed)),
         })
     }
 

@@ -9,7 +9,7 @@ use super::{ON_ERROR, OnError};
 use crate::cel::{Map, Unrendered, Value};
 use crate::exchange::{Asked, Effect, Findings, Inspection, MatchedRule, Reply};
 use crate::message::Side;
-use crate::ngrok::NgrokCode;
+use crate::ngrok::{self, NgrokCode};
 use crate::outcome::Ending;
 use crate::reader::Fields;
 use crate::run::{Execute, HttpRefusal, Next, Run, StepDigest};
@@ -143,6 +143,10 @@ impl Execute for Inspecting {
         HttpRefusal { status: 403, code: Some(self.code) }
     }
 
+    fn code_without_body(&self) -> Option<NgrokCode> {
+        Some(ngrok::ERR_NGROK_3701)
+    }
+
     fn digest(&self, digest: &mut StepDigest<'_>) {
         digest.text(self.name);
         self.rules.digest(digest);
@@ -183,7 +187,10 @@ impl RuleSet {
             Err(reason) if self.on_error == OnError::Continue => {
                 Ok(Inspected { denied: false, findings: Findings::default(), error: Some(reason) })
             }
-            Err(reason) => Err(Unrendered::unusable(format!("the inspection failed: {reason}"))),
+            Err(reason) => {
+                let failed = Unrendered::unusable(format!("the inspection failed: {reason}"));
+                Err(failed.with_code(ngrok::ERR_NGROK_3701))
+            }
         }
     }
 
@@ -207,4 +214,20 @@ pub(super) fn rules(findings: &Findings) -> Value {
         Value::from(Map::from_texts(fields))
     };
     Value::list(findings.rules.iter().map(record).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ActionType;
+    use super::super::owasp_crs_request::OwaspCrsRequest;
+    use super::super::owasp_crs_response::OwaspCrsResponse;
+    use super::*;
+
+    #[test]
+    fn the_pages_tell_the_thresholds() {
+        let (request, response) = Inspection::THRESHOLDS;
+        for (page, threshold) in [(OwaspCrsRequest::PAGE, request), (OwaspCrsResponse::PAGE, response)] {
+            assert!(page.contains(&format!("the threshold of {threshold},")), "{threshold}");
+        }
+    }
 }

@@ -5,8 +5,9 @@
 //! longest word after the `$` is its name, and `$$` is a `$`.
 
 use crate::cel::{Pattern, Replaced, TemplatePart, Unrendered, Value, pattern_facts};
-use crate::diagnostic::{Diagnostic, codes};
+use crate::diagnostic::{Diagnostic, codes, shorten};
 use crate::message::{MAX_URL, RequestUrl};
+use crate::ngrok;
 #[cfg(feature = "reference")]
 use crate::run::{Naive, naive_replace};
 use crate::run::{Run, StepDigest};
@@ -101,8 +102,8 @@ fn group_numbers(text: &str) -> Vec<usize> {
 pub(super) enum RunPattern {
     /// There is none: the whole text is replaced.
     Whole,
-    /// The same for every request.
-    Compiled(Pattern),
+    /// The same for every request; with its text, for messages.
+    Compiled(Pattern, Box<str>),
     /// Known for each request only.
     Rendered(Text),
 }
@@ -112,7 +113,7 @@ impl RunPattern {
     pub(super) fn new(from: Option<&Text>) -> Self {
         let Some(from) = from else { return Self::Whole };
         match from.literal().and_then(|literal| Pattern::new(literal).ok()) {
-            Some(pattern) => Self::Compiled(pattern),
+            Some(pattern) => Self::Compiled(pattern, shorten(from.literal().unwrap_or_default()).into()),
             None => Self::Rendered(from.clone()),
         }
     }
@@ -133,14 +134,14 @@ impl RunPattern {
         let pattern = match self {
             Self::Whole if to.len() > max => return Err(too_long(max)),
             Self::Whole => return Ok(Replaced { text: to, matches: vec![text.to_owned()] }),
-            Self::Compiled(pattern) => pattern,
+            Self::Compiled(pattern, _) => pattern,
             Self::Rendered(from) => {
                 let from = run.render(&from.template)?;
                 rendered = run.compile_pattern(&from, text.len())?;
                 &rendered
             }
         };
-        run.charge(pattern.steps_of_replacing(text.len()))?;
+        self.charge(pattern, text.len(), run)?;
         pattern.replace_all(text, &to, max).ok_or_else(|| too_long(max))
     }
 
@@ -155,23 +156,34 @@ impl RunPattern {
         max: usize,
         run: &mut Run<'_>,
     ) -> Result<Option<(Vec<u8>, String)>, Unrendered> {
+        let of_value = |it: Unrendered| it.with_code(ngrok::ERR_NGROK_3900);
         let to = match to {
-            Some(to) => run.render(&to.template)?,
+            Some(to) => run.render(&to.template).map_err(of_value)?,
             None => String::new(),
         };
         let rendered;
         let pattern = match self {
             Self::Whole => return Ok(Some((to.into_bytes(), String::from_utf8_lossy(body).into_owned()))),
-            Self::Compiled(pattern) => pattern,
+            Self::Compiled(pattern, _) => pattern,
             Self::Rendered(from) => {
-                let from = run.render(&from.template)?;
-                rendered = run.compile_pattern(&from, body.len())?;
+                let from = run.render(&from.template).map_err(of_value)?;
+                let compiled = run.compile_pattern(&from, body.len());
+                rendered = compiled.map_err(|it| it.with_code(ngrok::ERR_NGROK_3901))?;
                 &rendered
             }
         };
-        run.charge(pattern.steps_of_replacing(body.len()))?;
+        self.charge(pattern, body.len(), run)?;
         let (after, matches) = pattern.replace_bytes(body, &to, max).ok_or_else(|| too_long(max))?;
         Ok(matches.into_iter().next().map(|first| (after, first)))
+    }
+
+    /// Takes the steps of a search through so many bytes.
+    fn charge(&self, pattern: &Pattern, bytes: usize, run: &mut Run<'_>) -> Result<(), Unrendered> {
+        run.charge(pattern.steps_of_replacing(bytes), || match self {
+            Self::Compiled(_, text) => format!("searching {bytes} bytes for `{text}`"),
+            // What a value has brought into it is not repeated.
+            Self::Whole | Self::Rendered(_) => format!("searching {bytes} bytes for the pattern"),
+        })
     }
 
     pub(super) fn digest(&self, from: Option<&Text>, digest: &mut StepDigest<'_>) {

@@ -60,7 +60,7 @@ const ERROR_CODE: ActionResult<String> =
 const ERROR_MESSAGE: ActionResult<String> =
     ActionResult::text("actions.ngrok.rate_limit.error.message", REQUEST, "the fault in words");
 
-/// Bytes of a client's combination of values.
+/// Bytes of a client's combination of values, as it is written.
 const MAX_KEY: usize = 4 << 10;
 
 /// Refuses requests that come too often.
@@ -124,11 +124,12 @@ impl ActionType for RateLimit {
                 None => return NaiveNext::End(NaiveEnd::Failed),
             }
         }
-        let key = Value::list(key);
-        if key.to_string().len() > MAX_KEY {
+        let text = format!("[{}]", key.iter().map(naive_key).collect::<Vec<_>>().join(", "));
+        if text.len() > MAX_KEY {
             return NaiveNext::End(NaiveEnd::Failed);
         }
-        run.set_result(&KEY, key);
+        run.set_result(&KEY, Value::list(key));
+        run.counted.push(text);
         let Reply::Rate(verdict) = run.ask(Effect::CountRequest) else { return NaiveNext::Unknown };
         run.set_result(&LIMITED, verdict != RateVerdict::Passes);
         run.set_result(&ERROR_CODE, "");
@@ -145,16 +146,44 @@ impl ActionType for RateLimit {
     }
 }
 
+/// A value of a bucket key naively: a text that other values do not have.
+#[cfg(feature = "reference")]
+fn naive_key(value: &Value) -> String {
+    match value {
+        Value::List(items) => format!("[{}]", items.iter().map(naive_key).collect::<Vec<_>>().join(", ")),
+        Value::Map(map) => {
+            let mut entries: Vec<_> =
+                map.iter().map(|(key, value)| format!("{}: {}", naive_key(key), naive_key(value))).collect();
+            entries.sort();
+            format!("{{{}}}", entries.join(", "))
+        }
+        Value::String(text) => {
+            let escaped = |c: char| match c {
+                '"' | '\\' => format!("\\{c}"),
+                '\n' => "\\n".to_owned(),
+                '\r' => "\\r".to_owned(),
+                '\t' => "\\t".to_owned(),
+                c if c.is_control() => format!("\\U{:08x}", c as u32),
+                c => c.to_string(),
+            };
+            format!("\"{}\"", text.chars().map(escaped).collect::<String>())
+        }
+        Value::Int(number) => number.to_string(),
+        Value::Uint(number) => number.to_string(),
+        Value::Double(number) if *number == 0.0 => "0".to_owned(),
+        Value::Double(number) if number.fract() == 0.0 => number.to_string(),
+        Value::Ip(address) => format!("ip(\"{}\")", address.to_canonical()),
+        other => other.to_string(),
+    }
+}
+
 impl Execute for RateLimit {
     fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
         let values = self.bucket_key.iter().map(|item| run.evaluate(&item.value));
         let key = Value::list(values.collect::<Result<_, _>>()?);
-        let text = key.to_string();
-        if text.len() > MAX_KEY {
-            return Err(Unrendered::unusable(format!(
-                "the values of `bucket_key` are longer than {MAX_KEY} bytes"
-            )));
-        }
+        let text = key.distinct(MAX_KEY).ok_or_else(|| {
+            Unrendered::unusable(format!("the values of `bucket_key` are longer than {MAX_KEY} bytes"))
+        })?;
         if run.keeps_results {
             run.set_result(&KEY, key);
         }

@@ -9,8 +9,9 @@ use super::headers::{HEADERS as HEADER_MAP, HeaderList, digest_headers, rendered
 #[cfg(feature = "reference")]
 use super::patterns::naive_url;
 use super::patterns::{RunPattern, check_url, replaced_url, set_url_results};
-use super::{ActionType, Ends, REQUEST_PHASE};
+use super::{ActionType, Ends, NO_EFFECT, REQUEST_PHASE};
 use crate::cel::{Unrendered, Value};
+use crate::diagnostic::Diagnostic;
 use crate::ir::Lowering;
 use crate::message::Response;
 use crate::phase::PhaseSet;
@@ -76,7 +77,13 @@ impl ActionType for Redirect {
         let (status_code, headers) = (cx.read(fields, &STATUS_CODE), cx.optional(fields, &HEADERS));
         let (from, to) = (from?, to?);
         check_url(from.as_ref(), &to, cx);
-        Some(Self { from, to, status_code: status_code?, headers: headers?.unwrap_or_default() })
+        let headers = headers?.unwrap_or_default();
+        if let Some((name, _)) = headers.iter().find(|(name, _)| name.value.eq_ignore_ascii_case("location"))
+        {
+            let found = Diagnostic::new(&NO_EFFECT, name.span, "`location` of a redirect is what `to` gives");
+            cx.reader.report(found.with_help("remove it from `headers`, or write it in `to`"));
+        }
+        Some(Self { from, to, status_code: status_code?, headers })
     }
 
     /// Without `from` every request is answered, but for one of the very URL (ngrok documentation, cloud
@@ -101,7 +108,7 @@ impl ActionType for Redirect {
         }
         let names = self.headers.iter().map(|(name, value)| (&*name.value, value));
         let response = run.rendered_headers(names).and_then(|mut headers| {
-            headers.append("location", after.as_str()).ok()?;
+            headers.replace("location", after.as_str()).ok()?;
             Some(Response { status: u16::try_from(self.status_code).ok()?, headers, body: Vec::new() })
         });
         NaiveNext::End(response.map_or(NaiveEnd::Failed, NaiveEnd::Responded))
@@ -128,8 +135,9 @@ impl Execute for Redirecting {
             return Ok(Next::GoOn);
         }
         let mut headers = rendered_headers(&self.action.headers, run)?;
+        // One, whatever `headers` says.
         headers
-            .append("location", after.as_str())
+            .replace("location", after.as_str())
             .map_err(|error| Unrendered::unusable(error.to_string()))?;
         // INVARIANT: the field has a status of three digits.
         let status = u16::try_from(self.action.status_code).unwrap_or(500);

@@ -15,7 +15,7 @@ use crate::reader::Fields;
 use crate::run::{Execute, Next, Run, StepDigest};
 #[cfg(feature = "reference")]
 use crate::run::{Naive, NaiveNext};
-use crate::schema::{Context, Declared, Field, Items, Literal, check_header_name};
+use crate::schema::{Context, Declared, Field, Items, Literal, check_removed_header};
 use crate::source::Spanned;
 use crate::vocabulary::{self, ActionResult, REQUEST};
 
@@ -54,7 +54,7 @@ impl ActionType for RemoveHeaders {
         let headers = cx.read(fields, &HEADERS)?;
         let mut fine = true;
         for name in &headers {
-            fine &= check_header_name(&name.value, name.span, cx).is_some();
+            fine &= check_removed_header(&name.value, name.span, cx).is_some();
         }
         let names = headers.iter().map(|name| (&*name.value, name.span));
         fine &= cx.unique("header", names, false).is_some();
@@ -82,6 +82,9 @@ impl ActionType for RemoveHeaders {
             let _ = kept.append(name, value);
         }
         *headers = kept;
+        if names.iter().any(|name| name == "content-encoding") {
+            run.forget_compression();
+        }
         run.set_result(&REMOVED, removed);
         NaiveNext::GoOn
     }

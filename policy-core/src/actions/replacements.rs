@@ -7,6 +7,7 @@ use std::fmt;
 use super::patterns::{RunPattern, check_groups};
 use crate::cel::{Map, Unrendered, Value};
 use crate::message::Side;
+use crate::ngrok::{self, NgrokCode};
 use crate::run::{Execute, Next, Run, StepDigest};
 #[cfg(feature = "reference")]
 use crate::run::{Naive, NaiveEnd, NaiveNext, naive_replace};
@@ -134,7 +135,14 @@ pub(super) struct InBody {
 
 impl Execute for InBody {
     fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
-        let found = match self.replacing.in_body(self.side, run)? {
+        let found = match run.has_no_body(self.side) {
+            true => {
+                run.forget_length()?;
+                Ok(Vec::new())
+            }
+            false => self.replacing.in_body(self.side, run).map_err(without_body)?,
+        };
+        let found = match found {
             Ok(found) => found,
             Err(ask) => return Ok(ask),
         };
@@ -142,6 +150,10 @@ impl Execute for InBody {
             run.set_result(&self.found, found_values(found));
         }
         Ok(Next::GoOn)
+    }
+
+    fn code_without_body(&self) -> Option<NgrokCode> {
+        Some(ngrok::ERR_NGROK_3902)
     }
 
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
@@ -158,6 +170,11 @@ impl Execute for InBody {
     }
 }
 
+/// A body that cannot be searched, if nothing else has failed.
+pub(super) fn without_body(failed: Unrendered) -> Unrendered {
+    failed.with_code(ngrok::ERR_NGROK_3902)
+}
+
 /// [`InBody`] naively.
 #[cfg(feature = "reference")]
 pub(super) fn naive_in_body(
@@ -166,6 +183,13 @@ pub(super) fn naive_in_body(
     result: &ActionResult<Value>,
     run: &mut Naive<'_>,
 ) -> NaiveNext {
+    if side == Side::Response && run.has_no_response_body() {
+        if let Some(response) = &mut run.response {
+            response.headers.remove("content-length");
+        }
+        run.set_result(result, found_values(Vec::new()));
+        return NaiveNext::GoOn;
+    }
     let Some(before) = run.body(side) else { return NaiveNext::End(NaiveEnd::Failed) };
     let (mut after, mut all) = (before.clone(), Vec::new());
     for (at, replacement) in replacements.iter().enumerate() {

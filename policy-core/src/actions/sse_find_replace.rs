@@ -7,11 +7,14 @@ use std::fmt;
 
 #[cfg(feature = "reference")]
 use super::replacements::naive_in;
-use super::replacements::{FROM, Replacement, Replacing, TO, found_values, replacement_results};
+use super::replacements::{
+    FROM, Replacement, Replacing, TO, found_values, replacement_results, without_body,
+};
 use super::{ActionType, EVENT_PHASE};
 use crate::cel::Unrendered;
 use crate::ir::Lowering;
 use crate::message::Side;
+use crate::ngrok::{self, NgrokCode};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::run::{Execute, Next, Run, StepDigest};
@@ -145,30 +148,36 @@ struct Running(Vec<(Text, Replacing)>);
 
 impl Execute for Running {
     fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
-        let before = match run.body(Side::Event)? {
+        let before = match run.body(Side::Event).map_err(without_body)? {
             Ok(event) => event,
             Err(ask) => return Ok(ask),
         };
         let (mut event, mut found) = (before.to_vec(), Vec::new());
         for (at, (field, replacing)) in self.0.iter().enumerate() {
-            let name = run.render(&field.template)?;
+            let of_value = |it: Unrendered| it.with_code(ngrok::ERR_NGROK_3900);
+            let name = run.render(&field.template).map_err(of_value)?;
             if !matches!(&*name, "data" | "retry") {
-                return Err(Unrendered::unusable("`field` is neither `data` nor `retry`".to_owned()));
+                let text = "`field` is neither `data` nor `retry`".to_owned();
+                return Err(of_value(Unrendered::unusable(text)));
             }
             let Some(value) = field_of(&event, name.as_bytes()) else { continue };
-            let (after, first) = replacing.in_text(value, run)?;
+            let (after, first) = replacing.in_text(value, run).map_err(without_body)?;
             if let Some((_, content)) = first.into_iter().next() {
                 event = with_field(&event, name.as_bytes(), &after);
                 found.push((at, content));
             }
         }
         if event != *before {
-            run.replace_body(Side::Event, event)?;
+            run.replace_body(Side::Event, event).map_err(without_body)?;
         }
         if run.keeps_results {
             run.set_result(&FOUND, found_values(found));
         }
         Ok(Next::GoOn)
+    }
+
+    fn code_without_body(&self) -> Option<NgrokCode> {
+        Some(ngrok::ERR_NGROK_3902)
     }
 
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {

@@ -205,7 +205,7 @@ impl VerifyWebhook {
             Some(Err(unreadable)) => return Ok(Checked::Failed(unreadable.error.to_string())),
         };
         let body = body.as_deref().unwrap_or_default();
-        run.charge((body.len() / BYTES_A_STEP) as u64)?;
+        run.charge((body.len() / BYTES_A_STEP) as u64, || "checking the signature".to_owned())?;
         let (Some(request), Some(sent)) = (run.request(), run.facts.request_view(None)) else {
             return Ok(Checked::Failed("there is no request".to_owned()));
         };

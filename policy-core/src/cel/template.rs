@@ -22,6 +22,7 @@ use crate::cel::values::host::{Budget, EvalLimits, Host};
 use crate::cel::values::types::{CIDR, IP, Type};
 use crate::cel::values::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
+use crate::ngrok::NgrokCode;
 use crate::source::Span;
 
 /// What a field makes of a value that is nothing but one `${…}`.
@@ -39,12 +40,30 @@ pub enum FieldType {
 pub(crate) struct Unrendered {
     pub(crate) expression: Option<Expression>,
     pub(crate) error: EvalError,
+    /// ngrok's code of the fault; without one it is that of a value.
+    pub(crate) code: Option<NgrokCode>,
 }
 
 impl Unrendered {
+    /// An expression that has no value.
+    pub(crate) fn of(expression: &Expression, error: EvalError) -> Self {
+        Self { expression: Some(expression.clone()), error, code: None }
+    }
+
+    /// A fault beside expressions.
+    pub(crate) const fn whole(fault: Fault) -> Self {
+        Self { expression: None, error: EvalError::whole(fault), code: None }
+    }
+
     /// What came out cannot be used.
     pub(crate) fn unusable(text: String) -> Self {
-        Self { expression: None, error: EvalError::whole(Fault::Conversion(text.into())) }
+        Self::whole(Fault::Conversion(text.into()))
+    }
+
+    /// It with a code, unless it has one.
+    pub(crate) fn with_code(mut self, code: NgrokCode) -> Self {
+        self.code.get_or_insert(code);
+        self
     }
 }
 
@@ -109,6 +128,27 @@ impl Template {
         self.parts.iter().map(weight).sum()
     }
 
+    /// What stands before the first such character of its texts, and what behind it; `None` if no text has one.
+    pub(crate) fn split_once(&self, at: char) -> Option<(Self, Self)> {
+        let is_it = |part: &TemplatePart| matches!(part, TemplatePart::Text(text) if text.contains(at));
+        let place = self.parts.iter().position(is_it)?;
+        let (before, rest) = self.parts.split_at_checked(place)?;
+        let (TemplatePart::Text(text), behind) = rest.split_first()? else { return None };
+        let (front, back) = text.split_once(at)?;
+        let text = |text: &str| (!text.is_empty()).then(|| TemplatePart::Text(text.into()));
+        let before = before.iter().cloned().chain(text(front)).collect();
+        Some((
+            Self { parts: before },
+            Self { parts: text(back).into_iter().chain(behind.iter().cloned()).collect() },
+        ))
+    }
+
+    /// One of its parts.
+    #[cfg(feature = "reference")]
+    pub(crate) fn of_part(part: &TemplatePart) -> Self {
+        Self { parts: [part.clone()].into() }
+    }
+
     /// A text without expressions.
     pub(crate) fn from_text(text: &str) -> Self {
         let parts = if text.is_empty() { [].into() } else { [TemplatePart::Text(text.into())].into() };
@@ -126,7 +166,7 @@ impl Template {
                 }
                 TemplatePart::Expression(expression) => (expression, expression.evaluate_from(host, limits)),
             };
-            let failed = |error| Unrendered { expression: Some(expression.clone()), error };
+            let failed = |error| Unrendered::of(expression, error);
             let value = value.map_err(failed)?;
             let mut budget = Budget::new(*limits);
             let written = match plain_text(&value) {
@@ -146,9 +186,9 @@ impl Template {
     /// The value: of a text that is nothing but one expression its own, else the rendered text.
     pub(crate) fn value(&self, host: &mut dyn Host, limits: &mut EvalLimits) -> Result<Value, Unrendered> {
         match self.whole() {
-            Some(expression) => expression
-                .evaluate_from(host, limits)
-                .map_err(|error| Unrendered { expression: Some(expression.clone()), error }),
+            Some(expression) => {
+                expression.evaluate_from(host, limits).map_err(|error| Unrendered::of(expression, error))
+            }
             None => self.render(host, limits).map(Value::text),
         }
     }

@@ -1,5 +1,6 @@
 //! What expressions are about: types, facts, values and why there is none, and what an evaluation takes from its host.
 
+mod distinct;
 pub(in crate::cel) mod fact;
 pub(in crate::cel) mod fault;
 pub(in crate::cel) mod host;

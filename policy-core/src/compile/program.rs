@@ -59,11 +59,13 @@ impl PhaseCode {
     }
 }
 
-/// A phase without rules.
-static NO_CODE: LazyLock<PhaseCode> = LazyLock::new(|| PhaseCode {
-    phase: Phase::OnTcpConnect,
-    ops: [(Op::End(Ending::Upstream), ActionId(0))].into(),
-    residual: Residual::empty(),
+/// Phases without rules, in their order.
+static NO_CODE: LazyLock<[PhaseCode; Phase::ALL.len()]> = LazyLock::new(|| {
+    Phase::ALL.map(|phase| PhaseCode {
+        phase,
+        ops: [(Op::End(Ending::Upstream), ActionId(0))].into(),
+        residual: Residual::empty(),
+    })
 });
 
 /// A phase while it is compiled: its instructions and its rules.
@@ -176,7 +178,15 @@ impl Program {
 
     #[inline(never)]
     fn find_code(&self, phase: Phase) -> &PhaseCode {
-        self.phases.iter().find(|code| code.phase == phase).unwrap_or_else(|| &NO_CODE)
+        self.phases.iter().find(|code| code.phase == phase).unwrap_or_else(|| {
+            let [connect, request, response, event] = &*NO_CODE;
+            match phase {
+                Phase::OnTcpConnect => connect,
+                Phase::OnHttpRequest => request,
+                Phase::OnHttpResponse => response,
+                Phase::OnEventStreamMessage => event,
+            }
+        })
     }
 
     /// What an action does.

@@ -10,7 +10,7 @@ use crate::compile::{ConditionRef, Program};
 use crate::exchange::{ActionId, Asked, Effect, ForwardFailure, LogId, Reply, Step, TargetId};
 use crate::facts::Facts;
 use crate::message::{Changes, Response};
-use crate::ngrok;
+use crate::ngrok::{self, NgrokCode};
 use crate::outcome::{Fault, Outcome};
 use crate::parse::PlainMap;
 use crate::phase::Phase;
@@ -19,15 +19,15 @@ use crate::trace::Trace;
 use crate::url::EndpointUrl;
 
 /// How a failure is told over HTTP. A condition or value that fails is the policy's fault; an endpoint that is not there is
-/// told as ngrok's edge does.
-const fn of_fault(fault: Fault) -> HttpRefusal {
+/// told as ngrok's edge does. The code is that of a value.
+fn of_fault(fault: Fault, code: Option<NgrokCode>) -> HttpRefusal {
     let (status, code) = match fault {
         Fault::Forward { failure, .. } => {
             let status = if matches!(failure, ForwardFailure::Offline) { 404 } else { 502 };
             (status, failure.ngrok_code())
         }
         Fault::Condition(_) => (500, ngrok::ERR_NGROK_2254),
-        Fault::Value => (500, ngrok::ERR_NGROK_2253),
+        Fault::Value => (500, code.unwrap_or(ngrok::ERR_NGROK_2253)),
         Fault::WrongReply | Fault::OutOfOrder => (500, ngrok::ERR_NGROK_2300),
     };
     HttpRefusal { status, code: Some(code) }
@@ -197,12 +197,12 @@ impl<'r, M: Mode> Evaluation<'r, M> {
                 Some(answer) => Some(Cow::Borrowed(answer)),
                 None => refused(self.on.program.step(by)?.refusal()),
             },
-            Outcome::Failed { fault: Fault::Value, .. }
-                if self.failed_value().is_some_and(|it| it.0.is_some()) =>
-            {
-                refused(HttpRefusal { status: 500, code: Some(ngrok::ERR_NGROK_2238) })
+            Outcome::Failed { fault, .. } => {
+                let failed = self.at.failed();
+                let of_expression = failed.and_then(|it| it.expression.as_ref());
+                let code = failed.and_then(|it| it.code).or(of_expression.map(|_| ngrok::ERR_NGROK_2238));
+                refused(of_fault(fault, code))
             }
-            Outcome::Failed { fault, .. } => refused(of_fault(fault)),
             Outcome::Forwarded { .. } | Outcome::Closed { .. } | Outcome::Upstream => None,
         }
     }

@@ -90,7 +90,8 @@ impl<M: Mode> Continuation<M> {
 
     /// True if the run ended since its values and conditions take more steps than there were.
     pub(crate) fn is_out_of_steps(&self) -> bool {
-        self.failed().is_some_and(|failed| failed.error.fault == CelFault::Steps)
+        self.failed()
+            .is_some_and(|failed| matches!(failed.error.fault, CelFault::Steps | CelFault::StepsOf(_)))
     }
 
     /// The target of the forward for which the run waits, of the program that runs.
@@ -203,7 +204,14 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
                 kept.bodies.set(side, Some(body.within_bounds()));
                 return self.again(by);
             }
-            (_, Reply::BodyFailed) => Err(Unrendered::unusable("the body did not arrive".to_owned())),
+            (_, Reply::BodyFailed) => {
+                let failed = Unrendered::unusable("the body did not arrive".to_owned());
+                let code = self.on.program.step(by).and_then(|step| step.code_without_body());
+                Err(match code {
+                    Some(code) => failed.with_code(code),
+                    None => failed,
+                })
+            }
             (_, reply) => match self.on.program.step(by) {
                 Some(step) => step.resumed(&mut self.view(by), asked, reply),
                 None => Ok(Next::End(Ending::Closed)),
@@ -406,7 +414,8 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
         match fault {
             None => Ok(true),
             Some((id, error)) => {
-                self.at.state.kept().failed = Some(Unrendered { expression: None, error: *error });
+                self.at.state.kept().failed =
+                    Some(Unrendered { expression: None, error: *error, code: None });
                 Err(id)
             }
         }

@@ -258,6 +258,7 @@ mod tests {
     use crate::compile::Program;
     use crate::exchange::{ForwardFailure, Reply};
     use crate::facts::Facts;
+    use crate::phase::{Phase, PhaseSet};
 
     /// The reason for a client, and the network and line of the entry that it names.
     fn decided(program: &Program, client: &str, port: u16) -> (String, Option<(String, u32)>) {
@@ -333,6 +334,21 @@ mod tests {
             ),
         ] {
             assert_eq!(decided(&program, client, port), (reason, named), "{client} {port}");
+        }
+    }
+
+    /// A phase without rules is what it is all the same.
+    #[test]
+    fn a_phase_without_rules_speaks_of_its_message() {
+        let text = "on_http_response: [{expressions: ['false'], actions: [{type: compress-response}]}]";
+        let phases = PhaseSet::new(&Phase::ALL);
+        let options = crate::compile::CompileOptions { phases, ..Default::default() };
+        let program = Program::from_policy_with("p.yml", text, &options).expect("right");
+        let facts = Facts::new([192, 0, 2, 1].into());
+        for (phase, what) in Phase::ALL.into_iter().zip(["connection", "request", "response", "event"]) {
+            let mut run = program.run(phase, &facts);
+            run.run(|_, _| Reply::Logged);
+            assert_eq!(run.reason().to_string(), format!("no action ended the {what}"));
         }
     }
 

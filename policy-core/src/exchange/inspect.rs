@@ -19,6 +19,8 @@ pub struct Inspection {
 impl Inspection {
     /// Bytes of a body that are looked at (ngrok documentation, owasp-crs-request, 2026-08-07).
     pub const MAX_BODY: usize = 4 << 10;
+    /// The scores from which on the rule set blocks as it is delivered: a request, a response.
+    pub const THRESHOLDS: (u32, u32) = (5, 4);
 }
 
 /// What an inspection has found.

@@ -39,8 +39,6 @@ pub struct LoginQuestion {
     pub idle_session: Option<Duration>,
     /// How often the provider is asked again.
     pub userinfo_refresh: Option<Duration>,
-    /// True if preflight requests of CORS pass without a login.
-    pub allow_cors_preflight: bool,
     /// The domain of the cookie.
     pub auth_cookie_domain: Option<Box<str>>,
 }
@@ -86,8 +84,6 @@ impl fmt::Debug for Identity {
 pub enum LoginReply {
     /// Somebody is logged in.
     LoggedIn(Box<Identity>),
-    /// A preflight request that passes without a login.
-    Preflight,
     /// Nobody is: the client is answered this, as a rule a redirect to the provider.
     Answer(Box<Response>),
     /// The login failed: why, in words.

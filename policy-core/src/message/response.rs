@@ -43,6 +43,11 @@ impl<'a> ResponseView<'a> {
         values(&self.headers, name)
     }
 
+    /// The status code.
+    pub(crate) fn status(&self) -> u16 {
+        self.head.status()
+    }
+
     /// The first value of a header, its name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name, 0)

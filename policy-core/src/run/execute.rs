@@ -109,6 +109,11 @@ pub(crate) trait Execute: fmt::Debug + Send + Sync {
         HttpRefusal { status: 403, code: None }
     }
 
+    /// ngrok's code where the body that it has asked for does not arrive, if there is one.
+    fn code_without_body(&self) -> Option<NgrokCode> {
+        None
+    }
+
     /// What it comes to for clients of which every address test is known, if nothing reads its results.
     fn at_addresses(&self, holds: &dyn Fn(TestId) -> bool) -> Option<AddressVerdict> {
         let _ = holds;

@@ -84,7 +84,12 @@ impl Run<'_> {
         self.edit(|edits, _| {
             edits.remove(name);
             Ok(())
-        })
+        })?;
+        if name == "content-encoding" && self.phase != Phase::OnHttpRequest {
+            // A body goes compressed only where its headers say so.
+            self.state.kept().state.changes.compression = None;
+        }
+        Ok(())
     }
 
     /// Gives the request another URL.
@@ -113,16 +118,17 @@ impl Run<'_> {
         if let Some(changed) = kept.state.changes.bodies.get(side) {
             return Ok(Ok(Arc::clone(changed)));
         }
-        match kept.bodies.get(side) {
-            None => {}
-            Some(body) if body.complete => return Ok(Ok(Arc::clone(&body.bytes))),
-            Some(_) => {
-                return Err(Unrendered::unusable(format!("the body is longer than {MAX_BODY} bytes")));
-            }
+        let read = kept.bodies.get(side).map(|body| (body.complete, Arc::clone(&body.bytes)));
+        // Whoever has read it before may have had no need to search it.
+        if self.is_encoded(side) {
+            return Err(Unrendered::unusable("the body is compressed (`content-encoding`)".to_owned()));
         }
-        match self.is_encoded(side) {
-            false => Ok(Err(Next::Ask(Effect::ReadBody { side, max: MAX_BODY }))),
-            true => Err(Unrendered::unusable("the body is compressed (`content-encoding`)".to_owned())),
+        match read {
+            None => Ok(Err(Next::Ask(Effect::ReadBody { side, max: MAX_BODY }))),
+            Some((true, bytes)) => Ok(Ok(bytes)),
+            Some((false, _)) => {
+                Err(Unrendered::unusable(format!("the body is longer than {MAX_BODY} bytes")))
+            }
         }
     }
 
@@ -138,21 +144,52 @@ impl Run<'_> {
 
     /// True if a body is compressed, or encoded otherwise, as it is now; what the host is still to compress is not.
     pub(crate) fn is_encoded(&self, side: Side) -> bool {
-        let is_encoded = |coding: &str| !matches!(coding.trim(), "" | "identity");
+        // Every item of every line counts.
+        let is_coding =
+            |item: &str| !matches!(item.trim(), "") && !item.trim().eq_ignore_ascii_case("identity");
+        let encoded = |line: &str| line.split(',').any(is_coding);
         match side {
             Side::Request => {
-                self.request().is_some_and(|it| it.header("content-encoding").is_some_and(is_encoded))
+                self.request().is_some_and(|it| it.header_values("content-encoding").any(encoded))
             }
             Side::Response if self.is_to_be_compressed() => false,
             Side::Response => {
-                self.response().is_some_and(|it| it.header("content-encoding").is_some_and(is_encoded))
+                self.response().is_some_and(|it| it.header_values("content-encoding").any(encoded))
             }
             // As the upstream has sent it: what compresses it comes after the events.
-            Side::Event => {
-                let sent = self.facts.response_headers();
-                sent.is_some_and(|headers| headers.get("content-encoding", 0).is_some_and(is_encoded))
-            }
+            Side::Event => self
+                .facts
+                .response_view(None)
+                .is_some_and(|it| it.header_values("content-encoding").any(encoded)),
         }
+    }
+
+    /// True if a message can have no body: an answer to `HEAD`, or one of a status without (RFC 9110, 6.4.1).
+    pub(crate) fn has_no_body(&self, side: Side) -> bool {
+        let to_head = || self.request().is_some_and(|request| request.method() == "HEAD");
+        let without = |response: ResponseView<'_>| matches!(response.status(), 100..=199 | 204 | 304);
+        side == Side::Response && (to_head() || self.response().is_some_and(without))
+    }
+
+    /// Takes the length from a response without a body: nobody knows that of the body it would have had (RFC 9110, 8.6).
+    ///
+    /// # Errors
+    /// If the run keeps too much.
+    pub(crate) fn forget_length(&mut self) -> Result<(), Unrendered> {
+        match self.has_header("content-length") {
+            true => self.remove_header("content-length"),
+            false => Ok(()),
+        }
+    }
+
+    /// True if the response may be compressed: it has a body and the whole of it (RFC 9110, 15.3.7), and who sends it lets it
+    /// be changed (RFC 9111, 5.2.2.6).
+    pub(crate) fn may_be_compressed(&self) -> bool {
+        let is_kept = |line: &str| line.split(',').any(|it| it.trim().eq_ignore_ascii_case("no-transform"));
+        !self.has_no_body(Side::Response)
+            && self.response().is_some_and(|response| {
+                response.status() != 206 && !response.header_values("cache-control").any(is_kept)
+            })
     }
 
     /// True if the host is to compress the response at the end.
@@ -174,13 +211,24 @@ impl Run<'_> {
         self.keep_bytes(bytes.len())?;
         self.trace.body(self.by, side, &bytes);
         let length = bytes.len().to_string();
+        // A message has one of both (RFC 9112, 6.2), and the length is known now.
+        let chunked = match side {
+            Side::Request => self.request().is_some_and(|it| it.header("transfer-encoding").is_some()),
+            Side::Response => self.response().is_some_and(|it| it.header("transfer-encoding").is_some()),
+            Side::Event => false,
+        };
         let changes = &mut self.state.kept().state.changes;
         changes.bodies.set(side, Some(bytes.into()));
         let edited = match side {
             // Known once it has been compressed.
             Side::Response if changes.compression.is_some() => Ok(()),
-            Side::Request => changes.request.replace("content-length", &length),
-            Side::Response => changes.response.replace("content-length", &length),
+            Side::Request | Side::Response => {
+                let edits = if side == Side::Request { &mut changes.request } else { &mut changes.response };
+                if chunked {
+                    edits.remove("transfer-encoding");
+                }
+                edits.replace("content-length", &length)
+            }
             Side::Event => Ok(()),
         };
         edited.map_err(|error| Unrendered::unusable(error.to_string()))

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::HttpRefusal;
 use super::values::{from_plain, to_plain};
-use crate::cel::{EvalError, EvalLimits, Expression, Fault, Map, Pattern, TextMap as _, Value};
+use crate::cel::{EvalError, EvalLimits, Expression, Fault, Map, Pattern, Template, TemplatePart, Value};
 use crate::exchange::{Body, Effect, Reply};
 use crate::facts::{Facts, FactsHost, State};
 use crate::message::{BySide, ContentCoding, Headers, MAX_BODY, Request, RequestUrl, Response, Side};
@@ -51,6 +51,8 @@ pub(crate) struct Naive<'f> {
     /// Bodies as they are now.
     bodies: BySide<Vec<u8>>,
     pub(crate) compression: Option<ContentCoding>,
+    /// The keys of limits that were asked, in order.
+    pub(crate) counted: Vec<String>,
 }
 
 impl fmt::Debug for Naive<'_> {
@@ -76,6 +78,7 @@ impl<'f> Naive<'f> {
             response: None,
             bodies: BySide::default(),
             compression: None,
+            counted: Vec::new(),
         }
     }
 
@@ -141,6 +144,12 @@ impl<'f> Naive<'f> {
     /// A text; `None` if an expression in it has no value.
     pub(crate) fn text(&mut self, text: &Text) -> Option<String> {
         self.with_host(|host| text.template.render(host, &mut EvalLimits::default()).map_err(|it| it.error))
+    }
+
+    /// A part of a text; `None` if it has no value.
+    pub(crate) fn part(&mut self, part: &TemplatePart) -> Option<String> {
+        let part = Template::of_part(part);
+        self.with_host(|host| part.render(host, &mut EvalLimits::default()).map_err(|it| it.error))
     }
 
     /// A value of any shape; `None` if an expression in it has none.
@@ -223,8 +232,10 @@ impl<'f> Naive<'f> {
             Side::Request => self.request.as_ref().map(|request| &request.headers),
             Side::Response | Side::Event => self.response.as_ref().map(|response| &response.headers),
         };
-        let coding = headers.and_then(|headers| headers.get("content-encoding", 0)).unwrap_or("").trim();
-        let encoded = !matches!(coding, "" | "identity");
+        let lines =
+            headers.into_iter().flat_map(Headers::iter).filter(|(name, _)| *name == "content-encoding");
+        let codings = lines.map(|(_, line)| line.to_lowercase()).collect::<Vec<_>>().join(",");
+        let encoded = codings.split(',').any(|coding| !matches!(coding.trim(), "" | "identity"));
         if encoded && !(side == Side::Response && self.compression.is_some()) {
             return None;
         }
@@ -235,6 +246,22 @@ impl<'f> Naive<'f> {
                 Some(bytes.to_vec())
             }
             _ => None,
+        }
+    }
+
+    /// True if the response can have no body.
+    pub(crate) fn has_no_response_body(&self) -> bool {
+        let head = self.request.as_ref().is_some_and(|request| request.method == "HEAD");
+        head || self
+            .response
+            .as_ref()
+            .is_some_and(|response| matches!(response.status, 100..=199 | 204 | 304))
+    }
+
+    /// Forgets a compression that the headers say no more.
+    pub(crate) fn forget_compression(&mut self) {
+        if self.phase != Phase::OnHttpRequest {
+            self.compression = None;
         }
     }
 
@@ -250,6 +277,7 @@ impl<'f> Naive<'f> {
             Side::Response | Side::Event => None,
         };
         if let Some(headers) = headers {
+            headers.remove("transfer-encoding");
             let _ = headers.replace("content-length", &length);
         }
     }

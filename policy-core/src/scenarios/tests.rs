@@ -170,5 +170,5 @@ fn effects_have_their_names() {
         Effect::Inspect,
         Effect::EndTls,
     ];
-    assert_eq!(all.map(Effect::name), Effect::NAMES);
+    assert_eq!(all.map(Effect::name), *Effect::NAMES);
 }

@@ -156,7 +156,7 @@ impl<K: Kind> Kind for Entries<K> {
         let mut out = Vec::with_capacity(fields.entries.len());
         for field in &fields.entries {
             if self.keys == EntryKeys::Headers {
-                fine &= check_header_name(field.key, field.span, cx).is_some();
+                fine &= check_added_header(field.key, field.span, cx).is_some();
                 // The same key again has been reported as that.
                 fine &= !keys.insert(field.key)
                     || unique(&mut seen, field.key.to_ascii_lowercase(), field.span, "header", cx).is_some();
@@ -231,7 +231,7 @@ impl Context<'_, '_> {
 const MAX_VALUE_LENGTH: usize = 8_192;
 
 /// The name of a header that an action may set or remove (RFC 9110 §5.1).
-pub(crate) fn check_header_name(name: &str, span: Span, cx: &Context<'_, '_>) -> Option<()> {
+fn check_header_name(name: &str, span: Span, cx: &Context<'_, '_>) -> Option<()> {
     let (message, help) = if !is_token(name) {
         // A whole header in the place of the name holds its value.
         let message = match name.contains([':', ' ']) {
@@ -248,6 +248,27 @@ pub(crate) fn check_header_name(name: &str, span: Span, cx: &Context<'_, '_>) ->
     };
     cx.reader.report(Diagnostic::new(&INVALID_HEADER, span, message).with_help(help));
     None
+}
+
+/// The name of a header that an action may set: not one that says how long the body is, which follows from it.
+fn check_added_header(name: &str, span: Span, cx: &Context<'_, '_>) -> Option<()> {
+    if ["content-length", "transfer-encoding"].iter().any(|of| name.eq_ignore_ascii_case(of)) {
+        let message = format!("`{}` cannot be set: it follows from the body", name.to_ascii_lowercase());
+        let found = Diagnostic::new(&INVALID_HEADER, span, message);
+        cx.reader.report(found.with_help("leave it out; whoever sends the message writes it"));
+        return None;
+    }
+    check_header_name(name, span, cx)
+}
+
+/// The name of a header that an action may remove: every request has a host (RFC 9112, 3.2).
+pub(crate) fn check_removed_header(name: &str, span: Span, cx: &Context<'_, '_>) -> Option<()> {
+    if name.eq_ignore_ascii_case("host") {
+        let found = Diagnostic::new(&INVALID_HEADER, span, "`host` cannot be removed");
+        cx.reader.report(found.with_help("give it another value with `add-headers`"));
+        return None;
+    }
+    check_header_name(name, span, cx)
 }
 
 /// The value of a header.

@@ -106,7 +106,7 @@ impl Kind for FilePath {
 /// A text with so many characters, and at least one.
 fn sized(text: TextRef<'_>, what: &str, max: usize, cx: &Context<'_, '_>) -> Option<()> {
     if text.value.is_empty() {
-        cx.invalid(text.span, format!("{what} is empty"), "write a value, or remove the field");
+        cx.invalid(text.span, format!("{what} is empty"), "write a value");
         return None;
     }
     let length = text.value.chars().take(max + 1).count();

@@ -9,8 +9,8 @@ use std::time::Duration;
 use policy_core::compile::Program;
 use policy_core::evaluate::{Evaluation, Mode};
 use policy_core::exchange::{
-    Answered, Asked, Body, CircuitState, Effect, Findings, ForwardFailure, Identity, LoginReply, Outbound,
-    OutboundFailure, RateVerdict, Reply, Secret, Side,
+    Answered, Asked, Body, CircuitState, Effect, Findings, ForwardFailure, Identity, Inspection, LoginReply,
+    Outbound, OutboundFailure, RateVerdict, Reply, Secret, Side,
 };
 use policy_core::message::{Headers, RequestUrl, Response};
 use policy_core::url::EndpointUrl;
@@ -26,7 +26,7 @@ use crate::hidden::Hidden;
 
 /// The score from which on ngrok's rule set blocks requests and responses (ngrok documentation, owasp-crs-request,
 /// 2026-08-07).
-const THRESHOLDS: (u32, u32) = (5, 4);
+const THRESHOLDS: (u32, u32) = Inspection::THRESHOLDS;
 /// Where a provider's login begins.
 const LOGIN_PATH: &str = "/ngrok/login";
 

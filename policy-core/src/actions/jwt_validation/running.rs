@@ -69,11 +69,11 @@ impl JwtValidation {
                     let kind = BodyKind::of(&run.request().ok_or_else(missing)?)?;
                     // What cannot be read has no token.
                     let body = run.body(Side::Request).map_err(|_| Fault::Body)?.map_err(Stop::Ask)?;
-                    run.charge((body.len() / BYTES_A_STEP) as u64)?;
+                    run.charge((body.len() / BYTES_A_STEP) as u64, || "checking the tokens".to_owned())?;
                     in_body(kind, &body, &name, &prefix)?.into_owned()
                 }
             };
-            run.charge((text.len() / BYTES_A_STEP) as u64)?;
+            run.charge((text.len() / BYTES_A_STEP) as u64, || "checking the tokens".to_owned())?;
             found.push(FoundToken { text, name });
         }
         Ok(found)
@@ -118,7 +118,9 @@ impl JwtValidation {
             if sets.len() == at {
                 let url = run.render(&url.template)?;
                 let text = run.key_set(&url).map_err(Stop::Ask)?;
-                run.charge(text.as_ref().map_or(0, |text| text.len() / BYTES_A_STEP) as u64)?;
+                run.charge(text.as_ref().map_or(0, |text| text.len() / BYTES_A_STEP) as u64, || {
+                    "checking the tokens".to_owned()
+                })?;
                 sets.push(text.and_then(|text| KeySet::read(&text)));
             }
             let Some(Some(set)) = sets.get(at) else {
@@ -130,7 +132,7 @@ impl JwtValidation {
                 if tried > MAX_TRIED {
                     return Err(Fault::Signature.into());
                 }
-                run.charge(SIGNATURE_STEPS)?;
+                run.charge(SIGNATURE_STEPS, || "checking the tokens".to_owned())?;
                 if key.has_signed(token) {
                     return Ok(());
                 }

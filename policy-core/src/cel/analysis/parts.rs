@@ -10,6 +10,9 @@ use crate::cel::values::fact::{Fact, Meaning};
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
 
+/// Bytes of a constant as it is written; those of folded expressions are far shorter.
+const MAX_CONSTANT: usize = 4 << 20;
+
 /// A part: equal parts have equal keys, in other expressions too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Key(u64);
@@ -17,7 +20,9 @@ pub(crate) struct Key(u64);
 impl Key {
     /// The key of a constant.
     pub(in crate::cel) fn from_value(value: &Value) -> Self {
-        hashed(&(0_u8, value.type_name(), value.to_string()))
+        // Whole: two long texts may differ at their end.
+        let written = value.written_within(MAX_CONSTANT).unwrap_or_else(|| value.to_string());
+        hashed(&(0_u8, value.type_name(), written))
     }
 
     /// The key of a constant, equal for numbers that are equal whatever their types.

@@ -55,6 +55,8 @@ pub enum Fault {
     NotProvided(&'static str),
     /// More steps than one evaluation may take.
     Steps,
+    /// Something beside expressions that takes more steps than are left: what, in words.
+    StepsOf(Box<str>),
     /// More text or items than one evaluation may make.
     Output,
 }
@@ -63,7 +65,7 @@ impl Fault {
     /// True if nothing may absorb the fault: the evaluation as a whole is over.
     #[must_use]
     pub const fn is_final(&self) -> bool {
-        matches!(self, Self::Steps | Self::Output | Self::SecretWanted { .. })
+        matches!(self, Self::Steps | Self::StepsOf(_) | Self::Output | Self::SecretWanted { .. })
     }
 
     pub(crate) fn overload(function: &str) -> Self {
@@ -96,6 +98,7 @@ impl fmt::Display for Fault {
             Self::NoSecret(name) => write!(f, "no secret `{name}`"),
             Self::NotProvided(what) => write!(f, "no source for {what}"),
             Self::Steps => f.write_str("the expression takes more steps than allowed"),
+            Self::StepsOf(what) => write!(f, "{what} takes more steps than are left"),
             Self::Output => f.write_str("the expression makes larger values than allowed"),
         }
     }

@@ -379,6 +379,14 @@ impl fmt::Display for Value {
     }
 }
 
+impl Value {
+    /// It as [`fmt::Display`] writes it, whole; `None` if that is longer than so many bytes.
+    pub(in crate::cel) fn written_within(&self, max: usize) -> Option<String> {
+        let mut out = Bounded { out: String::new(), left: max };
+        write_value(&mut out, self).is_ok().then_some(out.out)
+    }
+}
+
 /// Bytes that are compared, and hashed, in the time of one step.
 const COMPARED: u64 = 64;
 const HASHED: u64 = 16;
