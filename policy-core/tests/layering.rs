@@ -62,6 +62,7 @@ const ROOMS: &[&str] = &[
     "given",
     "requests",
     "categories",
+    "events",
     // Files, policies and configurations.
     "ip_policies",
     "model",
