@@ -5,4 +5,5 @@ pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod lint;
 pub(crate) mod overview;
+pub(crate) mod replay;
 pub(crate) mod shell;

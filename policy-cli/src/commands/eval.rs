@@ -28,6 +28,7 @@ use crate::ip_policies;
 use crate::render;
 use known::EvalInputs;
 pub(crate) use single::load;
+pub(crate) use sources::Progress;
 
 /// Who is asked.
 enum Subject {
