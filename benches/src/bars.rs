@@ -21,6 +21,7 @@ pub mod lookup;
 pub mod machine;
 pub mod measure;
 pub mod options;
+pub mod replay;
 pub mod report;
 pub mod small;
 pub mod verdict;
@@ -96,6 +97,7 @@ pub fn all() -> Vec<Bar> {
         baselines::bars(),
         lookup::bars(),
         batches::bars(),
+        replay::bars(),
         build::bars(),
         small::bars(),
         expressions::bars(),

@@ -25,6 +25,8 @@ mod agents_refused;
 mod agents_reload;
 #[path = "program/authority.rs"]
 mod authority;
+#[path = "program/beside.rs"]
+mod beside;
 #[path = "program/bytes.rs"]
 mod bytes;
 #[cfg(target_os = "linux")]
@@ -79,6 +81,8 @@ mod reasons;
 mod refusals;
 #[path = "program/reloads.rs"]
 mod reloads;
+#[path = "program/replay.rs"]
+mod replay;
 #[path = "program/returning.rs"]
 mod returning;
 #[path = "program/shares.rs"]

@@ -1,6 +1,8 @@
 //! The command line: names, flags and help texts.
 
+mod replay;
 mod secrets;
+mod test;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,9 +16,10 @@ use policy_core::facts::GivenFacts;
 use policy_core::message::{HeaderError, Headers, RequestUrl, RequestUrlError, is_token};
 pub(crate) use policy_core::scenarios::Availability as TargetState;
 use policy_core::url::EndpointUrl;
-use regex::Regex;
 
+pub(crate) use replay::{FailOn, Replay};
 pub(crate) use secrets::without_secrets;
+pub(crate) use test::{Test, TestFormat};
 
 /// Lint a Traffic Policy and ask it about an address, before it is live.
 #[derive(Debug, Parser)]
@@ -33,6 +36,7 @@ pub(crate) enum Command {
     Lint(Lint),
     Eval(Box<Eval>),
     Test(Test),
+    Replay(Replay),
     Compile(Compile),
     Explain(Explain),
     Completions(Completions),
@@ -276,75 +280,6 @@ pub(crate) struct Eval {
     /// How to print the decision [default: text; with --ips: json].
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
-}
-
-/// Run the cases of scenario files: what a policy should do with connections and requests.
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  policy test device1.test.yml               one file
-  policy test .                              every `*.test.yml` below a folder
-  policy test --run 'office|fallback' .      cases whose name matches
-  policy test --only-failures .
-  policy test --format junit . > policy-tests.xml
-  policy test --coverage --fail-under 90 .   what no case reaches, and 1 if it is too much
-  policy test --lcov policy.info . && genhtml -o coverage policy.info
-
-A scenario file names a policy or a configuration, and cases:
-
-  policy: device1.yml
-  cases:
-    - name: the office reaches device1
-      ip: 203.0.113.42
-      expect: {forward: 'tcp://device1.internal:22'}
-    - name: everyone else is refused
-      ip: [198.51.100.1, '2001:db8::1']
-      expect: {deny: true}
-
-Paths are relative to the file. Exit codes: 0 all pass, 1 some fail, 2 a file cannot be used or no test was found.")]
-pub(crate) struct Test {
-    /// Scenario files, or folders that are searched for `*.test.yml`, `*.test.yaml` and `*.test.json`.
-    #[arg(required = true, value_name = "PATH")]
-    pub(crate) paths: Vec<PathBuf>,
-    /// Run only the cases whose name matches a regular expression.
-    #[arg(long, value_name = "REGEX", value_parser = parse_regex)]
-    pub(crate) run: Option<Regex>,
-    /// Show only the cases that fail.
-    #[arg(long)]
-    pub(crate) only_failures: bool,
-    /// Say what of the policies the cases reach: rules, actions, both ways of conditions, entries of lists.
-    #[arg(long)]
-    pub(crate) coverage: bool,
-    /// Write what the cases reach into a file, in the format of LCOV.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) lcov: Option<PathBuf>,
-    /// Exit with 1 if the cases reach less than so many percent.
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
-    pub(crate) fail_under: Option<u8>,
-    /// How to print the results.
-    #[arg(long, value_enum, default_value_t = TestFormat::Text)]
-    pub(crate) format: TestFormat,
-}
-
-impl Test {
-    /// True if what the cases reach is wanted.
-    pub(crate) const fn wants_coverage(&self) -> bool {
-        self.coverage || self.lcov.is_some() || self.fail_under.is_some()
-    }
-}
-
-/// How results of cases are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TestFormat {
-    /// For people.
-    Text,
-    /// For programs; see `version` in the output.
-    Json,
-    /// JUnit's XML, which continuous integration reads.
-    Junit,
-}
-
-fn parse_regex(text: &str) -> Result<Regex, String> {
-    Regex::new(text).map_err(|_| "not a regular expression".to_owned())
 }
 
 /// Print the program that a policy becomes: classes of addresses, code for each, sizes and bounds.

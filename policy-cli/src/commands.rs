@@ -5,5 +5,6 @@ pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod lint;
 pub(crate) mod overview;
+pub(crate) mod replay;
 pub(crate) mod shell;
 pub(crate) mod test;

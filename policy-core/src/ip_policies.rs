@@ -28,7 +28,7 @@ pub(crate) use files::load_within;
 pub use files::{IpPolicyFiles, MAX_FILES, ReadList, load_ip_policy_files};
 pub use list::{ListReader, LoadedList, MAX_LINE_BYTES, MAX_NETWORKS};
 pub use places::{ListedAt, find_network};
-pub use unpack::unpack;
+pub use unpack::{unpack, unpack_stream};
 
 codes! {
     static INVALID_ID = error("TP438", "invalid-ip-policy", ERR_NGROK_1402);

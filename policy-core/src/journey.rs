@@ -14,6 +14,7 @@ mod way;
 
 use crate::compile::Program;
 use crate::evaluate::{AsWritten, Mode, RunState, Specialised, Trace};
+use crate::exchange::ForwardFailure;
 use crate::facts::Facts;
 use crate::url::EndpointUrl;
 
@@ -24,6 +25,8 @@ pub use meter::{Meter, Steps};
 pub use trail::{Logs, Trail};
 pub use verdict::{Passage, Verdict};
 
+/// Failed forwards that are kept.
+const MAX_FAILED: usize = 64;
 /// Endpoints that share a URL and are tried until the server of one is reached.
 pub const MAX_POOL_TRIES: usize = 3;
 
@@ -123,6 +126,8 @@ pub struct Journey<'n, N: Endpoints, B, M = Specialised> {
     /// Forwards tried so far, failed ones included. Counted in all, not in depth: policies that forward to one another in
     /// several ways would otherwise be tried in numbers that grow with every level.
     forwards: u32,
+    /// Those that failed, in order.
+    failed: Vec<(EndpointUrl, ForwardFailure)>,
     /// More about the last forward that failed.
     detail: Option<String>,
     is_started: bool,
@@ -167,6 +172,7 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
             trail: Trail::default(),
             address_test: None,
             forwards: 0,
+            failed: Vec::new(),
             detail: None,
             is_started: false,
             begun,
@@ -197,7 +203,7 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
         self.answered(true)
     }
 
-    /// The server was not reached, for a reason in words, which the verdict has in brackets.
+    /// The server was not reached, for a reason in words, which the verdict has in brackets unless it is empty.
     pub fn not_reached(&mut self, why: String) -> Leg {
         self.detail = Some(why);
         self.answered(false)
@@ -220,6 +226,12 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
     #[must_use]
     pub const fn trail(&self) -> &Trail<N::Endpoint> {
         &self.trail
+    }
+
+    /// The forwards that failed on the way, in order: up to 64, whether the policy went on after them or not.
+    #[must_use]
+    pub fn failed_forwards(&self) -> &[(EndpointUrl, ForwardFailure)] {
+        &self.failed
     }
 
     /// What `log` actions attached.

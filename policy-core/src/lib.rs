@@ -59,6 +59,8 @@ pub mod edge;
 pub mod endpoint_policy;
 /// The stage *evaluate*. [`evaluate::Evaluation`] is one phase of a program on one connection.
 pub mod evaluate;
+/// Event logs of edges, line by line: [`events::read_event`].
+pub mod events;
 pub mod exchange;
 /// What a host brings to a decision. [`facts::Facts`] are those of a connection.
 pub mod facts;

@@ -115,6 +115,13 @@ impl OutcomeKind {
         }
     }
 
+    /// Reads such a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let all = [Self::Close, Self::Deny, Self::Error, Self::Forward, Self::Respond, Self::Upstream];
+        all.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// True if the connection goes on to a target or an upstream.
     #[must_use]
     pub const fn is_admitted(self) -> bool {
@@ -202,6 +209,14 @@ impl ForwardFailure {
             Self::TooManyHops => ngrok::ERR_NGROK_3501,
             Self::NotPermitted => ngrok::ERR_NGROK_308,
         }
+    }
+
+    /// The failure of one of these codes.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        let all = [Self::Offline, Self::UpstreamUnreachable, Self::TooManyHops, Self::NotPermitted];
+        let code = NgrokCode::parse(code)?;
+        all.into_iter().find(|failure| failure.ngrok_code() == code)
     }
 
     /// The failure in words that name the endpoint.

@@ -63,6 +63,7 @@ const ROOMS: &[&str] = &[
     "requests",
     "scenarios",
     "categories",
+    "events",
     // Files, policies and configurations.
     "ip_policies",
     "model",

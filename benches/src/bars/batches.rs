@@ -195,7 +195,7 @@ fn cases(context: &Context) -> Samples {
 }
 
 /// `policy` in the folder of this bench, or above it.
-fn policy_command() -> Option<PathBuf> {
+pub(super) fn policy_command() -> Option<PathBuf> {
     let own = std::env::current_exe().ok()?;
     own.ancestors().skip(1).take(2).map(|folder| folder.join("policy")).find(|path| path.is_file())
 }

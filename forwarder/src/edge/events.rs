@@ -3,7 +3,8 @@
 //! Sessions of agents have theirs, when they begin and when they end.
 //!
 //! Source: ngrok documentation, event `tcp_connection_closed.v0` (2026-08-07). Ours are `conn.client_port`,
-//! `decision`, `rule`, `at`, `policy_sha256`, `reason`, `endpoint`, `target`, `hops` and `end`.
+//! `decision`, `rule`, `at`, `policy_sha256`, `reason`, `endpoint`, `target`, `hops`,
+//! `failed_forwards` and `end`.
 
 mod agents;
 mod refusals;

@@ -12,6 +12,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use policy_core::exchange::ForwardFailure;
 use policy_core::facts::Facts;
 use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Verdict};
 use policy_core::parse::PlainMap;
@@ -33,7 +34,9 @@ pub struct Route {
     pub verdict: Verdict,
     /// The internal endpoints the connection was forwarded to, in order.
     pub hops: Vec<EndpointUrl>,
-    /// The endpoints of agents among them, and the one where it came in.
+    /// The forwards that failed on the way, in order.
+    pub failed: Vec<(EndpointUrl, ForwardFailure)>,
+    /// The endpoints of agents among `hops`, and the one where it came in.
     pub agents: Vec<Arc<OnlineEndpoint>>,
     /// Where its bytes go, if it was admitted.
     pub upstream: Option<Upstream>,
@@ -56,6 +59,7 @@ impl Route {
         Self {
             verdict: Verdict::undecided(reason),
             hops: Vec::new(),
+            failed: Vec::new(),
             agents: Vec::new(),
             upstream: None,
             unreached: Vec::new(),
@@ -123,6 +127,7 @@ async fn decide_within<D: Dial>(
     let route = Route {
         verdict,
         hops: trail.iter().map(|(url, _)| url.clone()).collect(),
+        failed: journey.failed_forwards().to_vec(),
         agents: places.filter_map(Place::online).map(Arc::clone).collect(),
         upstream,
         unreached,

@@ -16,6 +16,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::json;
 
 use crate::harness::{ClosedPort, Edge, Folder, connect_from, echo_device, exchange};
+use crate::replay::assert_same_again;
 
 /// Policies that reach every way to end; each runs live and scripted from several addresses.
 const POLICIES: &[&str] = &[
@@ -137,6 +138,7 @@ fn live_and_scripted_agree() {
     }
     let events = edge.wait_for_events(expected.len());
     assert_eq!(events.len(), expected.len());
+    assert_same_again(&edge, events.len());
     for event in events {
         let object = &event["object"];
         let conn = &object["conn"];

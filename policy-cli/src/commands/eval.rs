@@ -31,6 +31,7 @@ pub(crate) use counts::Counts;
 pub(crate) use known::{CaseFiles, EvalInputs};
 pub(crate) use request::load as request_file;
 pub(crate) use single::load;
+pub(crate) use sources::Progress;
 
 /// Who is asked.
 pub(crate) enum Subject {

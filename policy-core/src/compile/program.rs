@@ -189,6 +189,12 @@ impl Program {
         })
     }
 
+    /// True if it has rules in a phase.
+    #[must_use]
+    pub fn has_rules(&self, phase: Phase) -> bool {
+        self.phases.iter().any(|code| code.phase == phase)
+    }
+
     /// What an action does.
     #[inline]
     pub(crate) fn step(&self, id: ActionId) -> Option<&dyn Execute> {

@@ -58,6 +58,14 @@ pub fn unpack(input: impl Read, feed: &mut dyn FnMut(&[u8])) -> Result<(), Strin
     unpack_up_to(input, (PACKINGS, MAX_BYTES), feed)
 }
 
+/// The same without an end: for logs, which are handed on and not kept.
+///
+/// # Errors
+/// Why the data cannot be read to its end.
+pub fn unpack_stream(input: impl Read, feed: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+    unpack_up_to(input, (PACKINGS, u64::MAX), feed)
+}
+
 fn unpack_up_to<'r>(
     mut input: impl Read + 'r,
     (packings, max): (&[Packing], u64),

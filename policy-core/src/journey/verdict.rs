@@ -99,7 +99,8 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
         let failed_forward = matches!(said, Some((_, Outcome::Failed { fault: Fault::Forward { .. }, .. })));
         let mut verdict =
             said.map_or_else(|| Verdict::undecided("the endpoint has no policy"), |(verdict, _)| verdict);
-        let detail = self.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        let detail = self.detail.as_deref().filter(|detail| !detail.is_empty());
+        let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
         match &end {
             End::Admitted { upstream: true, .. } => verdict.decision = OutcomeKind::Upstream,
             End::Admitted { .. } => {}

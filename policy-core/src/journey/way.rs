@@ -2,7 +2,7 @@
 
 use super::driver::Driver;
 use super::state::{Arrival, Behind, By, End, Forwarding, Frame, Next, Pending, Refusal, Stop, Visit, Why};
-use super::{Attempt, Endpoints, Journey, Leg, Meter, Policy, Serving};
+use super::{Attempt, Endpoints, Journey, Leg, MAX_FAILED, Meter, Policy, Serving};
 use crate::evaluate::{Continuation, Inputs, Machine, Mode, RunState};
 use crate::exchange::{ActionId, ForwardFailure, Reply};
 use crate::facts::Facts;
@@ -351,6 +351,11 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
             && let Some(next) = self.try_next()
         {
             return next;
+        }
+        if let Arrival::Failed(failure) = &arrival
+            && let Some(target) = self.target().filter(|_| self.failed.len() < MAX_FAILED).cloned()
+        {
+            self.failed.push((target, *failure));
         }
         let top = self.top_mut();
         let trail = top.forwarding.take().map(|forwarding| forwarding.trail);

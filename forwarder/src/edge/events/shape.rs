@@ -48,6 +48,7 @@ struct Object<'a> {
     policy_sha256: Option<String>,
     target: Option<String>,
     hops: Vec<String>,
+    failed_forwards: Vec<FailedForward>,
     end: Option<String>,
 }
 
@@ -83,6 +84,12 @@ fn is_zero(number: &u32) -> bool {
 #[derive(Serialize)]
 struct LogEntry<'a> {
     metadata: &'a PlainMap,
+}
+
+#[derive(Serialize)]
+struct FailedForward {
+    target: String,
+    error_code: String,
 }
 
 #[derive(Serialize)]
@@ -134,6 +141,14 @@ pub fn tcp_connection_closed(closed: &Closed<'_>) -> serde_json::Result<String> 
             policy_sha256: verdict.policy_sha256.map(|digest| digest.to_string()),
             target: route.hops.last().filter(|_| route.upstream.is_some()).map(ToString::to_string),
             hops: route.hops.iter().map(ToString::to_string).collect(),
+            failed_forwards: route
+                .failed
+                .iter()
+                .map(|(target, failure)| FailedForward {
+                    target: target.to_string(),
+                    error_code: failure.ngrok_code().to_string(),
+                })
+                .collect(),
             end: closed
                 .cut
                 .map(ToOwned::to_owned)

@@ -20,7 +20,7 @@ use crate::exit::{Exit, Failure, say};
 use crate::files::open;
 use crate::render::json::decision_line;
 use by_class::ByClass;
-use progress::Progress;
+pub(crate) use progress::Progress;
 
 /// Addresses with another outcome than expected that are named.
 const MAX_NAMED: usize = 10;

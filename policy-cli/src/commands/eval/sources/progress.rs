@@ -8,20 +8,25 @@ use crate::exit::note;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// When it was said last.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     last: Instant,
 }
 
 impl Progress {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { last: Instant::now() }
     }
 
     /// Says it, if that is due.
     pub(super) fn say(&mut self, addresses: usize) {
+        self.say_of(addresses as u64, "addresses");
+    }
+
+    /// The same of other things.
+    pub(crate) fn say_of(&mut self, number: u64, what: &str) {
         if self.last.elapsed() >= EVERY {
             self.last = Instant::now();
-            note(&format!("{addresses} addresses so far"));
+            note(&format!("{number} {what} so far"));
         }
     }
 }

@@ -1,0 +1,262 @@
+//! One thread's share of a log.
+//!
+//! Where a policy reads nothing of a connection but the class of its source, events that say the same are decided alike: what
+//! was found for one is looked up for the next.
+
+use std::collections::HashMap;
+use std::io::BufRead;
+use std::ptr::from_ref;
+
+use policy_core::compile::Program;
+use policy_core::events::{Event, Line, Text, read_event};
+use policy_core::exchange::ActionId;
+use policy_core::facts::GivenFacts;
+use policy_core::ir::Decision as OfList;
+
+use super::blocks::Block;
+use super::compare::{Finding, with_event, with_old};
+use super::subject::Subject;
+use super::tally::{Count, Group, Network, Tally, went_back};
+use super::undecided::Undecided;
+
+/// Findings that are kept; then they are worked out anew.
+const MAX_KEPT: usize = 1 << 16;
+/// Bytes of an event beyond which what was found for it is not kept.
+const MAX_KEY: usize = 2_048;
+
+/// What is asked about every event.
+pub(super) struct Asked<'a> {
+    pub(super) new: &'a Subject,
+    pub(super) old: Option<&'a Subject>,
+    pub(super) given: &'a GivenFacts,
+    /// Only events of this endpoint.
+    pub(super) endpoint: Option<&'a str>,
+}
+
+/// What one thread has found.
+pub(super) struct Shard<'a> {
+    asked: &'a Asked<'a>,
+    tally: Tally,
+    kept: Option<Kept<'a>>,
+}
+
+impl<'a> Shard<'a> {
+    pub(super) fn new(asked: &'a Asked<'a>) -> Self {
+        let kept = asked.new.deciding().filter(|_| asked.old.is_none()).map(Kept::new);
+        Self { asked, tally: Tally::default(), kept }
+    }
+
+    pub(super) fn finish(self) -> Tally {
+        self.tally
+    }
+
+    /// Decides the lines of a block.
+    pub(super) fn block(&mut self, block: &Block) {
+        let (mut first, mut last) = (None, None);
+        for (number, line) in (block.first_line..).zip(Lines(&block.bytes)) {
+            self.tally.lines += 1;
+            let Some(written) = self.line(number, line) else { continue };
+            if last.is_some_and(|last| went_back(last, written)) {
+                self.tally.clock_went_back(number);
+            }
+            first = first.or(Some((number, written)));
+            last = Some(written);
+        }
+        if let (Some((number, first)), Some(last)) = (first, last) {
+            self.tally.edges.push((block.index, number, first, last));
+        }
+    }
+
+    /// Decides a line; when it was written.
+    fn line(&mut self, number: u64, line: &[u8]) -> Option<i64> {
+        let once = Count { count: 1, first_line: number };
+        let event = match read_event(line) {
+            Ok(Line::Event(event)) => event,
+            Ok(Line::Other(name)) => {
+                self.tally.skipped.add(&("event_type", shown(&name)), once);
+                return None;
+            }
+            Ok(Line::Blank) => {
+                self.tally.skipped.add(&("blank", "an empty line".to_owned()), once);
+                return None;
+            }
+            Err(why) => {
+                self.tally.unreadable.add(&(why.name(), shown(&why.to_string())), once);
+                return None;
+            }
+        };
+        let written = event.written_second();
+        if let Some(wanted) = self.asked.endpoint
+            && event.endpoint().and_then(Text::get).as_deref() != Some(wanted)
+        {
+            self.tally.skipped.add(&("endpoint", "another endpoint".to_owned()), once);
+            return written;
+        }
+        match &mut self.kept {
+            Some(kept) => {
+                let asked = self.asked;
+                let found = kept.found(&event, |event| find(asked, event));
+                count(&mut self.tally, &event, found, once);
+            }
+            None => count(&mut self.tally, &event, &find(self.asked, &event).0, once),
+        }
+        written
+    }
+}
+
+/// The lines of a block, without their breaks.
+struct Lines<'b>(&'b [u8]);
+
+impl<'b> Iterator for Lines<'b> {
+    type Item = &'b [u8];
+
+    fn next(&mut self) -> Option<&'b [u8]> {
+        let all = self.0;
+        // Reading from a slice cannot fail.
+        let length = self.0.skip_until(b'\n').ok().filter(|length| *length > 0)?;
+        let line = all.get(..length)?;
+        Some(line.strip_suffix(b"\n").unwrap_or(line))
+    }
+}
+
+/// A text of the log, as it is printed.
+fn shown(text: &str) -> String {
+    policy_core::diagnostic::printable(&text.chars().take(80).collect::<String>()).into_owned()
+}
+
+/// What changes for an event, and the list that the reason is about.
+fn find(asked: &Asked<'_>, event: &Event<'_>) -> (Finding, Option<ActionId>) {
+    let new = match asked.new.decide(event, asked.given) {
+        Ok(new) => new,
+        Err(why) => return (Finding::Undecided(why), None),
+    };
+    let list_of = new.list_of;
+    let found = match asked.old {
+        None => with_event(event, &new, asked.new.is_one_policy),
+        Some(old) => match old.decide(event, asked.given) {
+            Ok(old) => with_old(&old, &new),
+            Err(why) => Finding::Undecided(why),
+        },
+    };
+    (found, list_of)
+}
+
+fn count(tally: &mut Tally, event: &Event<'_>, found: &Finding, once: Count) {
+    match found {
+        Finding::Undecided(Undecided::Unreadable(why)) => {
+            tally.unreadable.add(&(why.name(), shown(&why.to_string())), once);
+            return;
+        }
+        Finding::Undecided(why) => {
+            tally.undecided.add(&(why.name(), why.to_string()), once);
+            return;
+        }
+        Finding::Same => tally.same += 1,
+        Finding::OtherReason => {
+            tally.same += 1;
+            tally.add_other_reason(once.first_line);
+        }
+        Finding::Changed(changed) => {
+            let network = Network::of(event.client_ip());
+            let group = Group { network, changed: (**changed).clone() };
+            tally.groups.entry(changed.change).or_default().add(&group, once);
+        }
+    }
+    tally.decided += 1;
+}
+
+/// What was found for events that say the same.
+struct Kept<'a> {
+    program: &'a Program,
+    /// By class, the list that reasons are about.
+    lists: Vec<Option<ActionId>>,
+    places: HashMap<Box<[u8]>, usize>,
+    /// What was found, by place; the first is what was found last, if it is not kept.
+    found: Vec<Finding>,
+    key: Vec<u8>,
+}
+
+impl<'a> Kept<'a> {
+    fn new(program: &'a Program) -> Self {
+        let classes = program.deciding_table().map_or(0, |table| table.classes());
+        Self {
+            program,
+            lists: vec![None; classes],
+            places: HashMap::new(),
+            found: vec![Finding::Same],
+            key: Vec::new(),
+        }
+    }
+
+    fn found(
+        &mut self,
+        event: &Event<'_>,
+        find: impl FnOnce(&Event<'_>) -> (Finding, Option<ActionId>),
+    ) -> &Finding {
+        self.make_key(event);
+        let place = match self.places.get(&*self.key) {
+            Some(place) => *place,
+            None => self.find(event, find),
+        };
+        // INVARIANT: there is one at every place.
+        self.found.get(place).unwrap_or(&Finding::Same)
+    }
+
+    #[cold]
+    fn find(
+        &mut self,
+        event: &Event<'_>,
+        find: impl FnOnce(&Event<'_>) -> (Finding, Option<ActionId>),
+    ) -> usize {
+        let (found, list_of) = find(event);
+        if let Some(list) = self.class(event).and_then(|class| self.lists.get_mut(class)) {
+            *list = list.or(list_of);
+        }
+        // With the entry, if there is one.
+        self.make_key(event);
+        if self.key.len() > MAX_KEY {
+            self.found.first_mut().into_iter().for_each(|last| *last = found.clone());
+            return 0;
+        }
+        if self.found.len() >= MAX_KEPT {
+            self.places.clear();
+            self.found.truncate(1);
+        }
+        self.places.insert(self.key.clone().into(), self.found.len());
+        self.found.push(found);
+        self.found.len() - 1
+    }
+
+    fn class(&self, event: &Event<'_>) -> Option<usize> {
+        self.program.deciding_table().map(|table| table.class(event.client_ip()).index())
+    }
+
+    /// Everything that counts for an event, and the entry that its reason names.
+    fn make_key(&mut self, event: &Event<'_>) {
+        self.key.clear();
+        let class = self.class(event).unwrap_or(usize::MAX);
+        let list = self.lists.get(class).copied().flatten();
+        let list = list.and_then(|by| self.program.action(by)?.address_list());
+        let entry = list.map_or(0, |list| match list.decide(event.client_ip()) {
+            OfList::Allowed(entry) | OfList::Denied(entry) => from_ref(entry).addr(),
+            OfList::NotAllowed => 1,
+        });
+        let reason = event.reason().map_or("\0", Text::raw);
+        // A reason may begin with the client's address, which is another one in each event.
+        let (own, rest) = match reason.strip_prefix(event.client_text()) {
+            Some(rest) => (1_u64, rest),
+            None => (0, reason),
+        };
+        let is_http = matches!(event.kind(), policy_core::events::EventKind::HttpRequestComplete);
+        for number in [class as u64, entry as u64, own, u64::from(is_http)] {
+            self.key.extend_from_slice(&number.to_le_bytes());
+        }
+        let key = &mut self.key;
+        let mut push = |text: &str| {
+            key.extend_from_slice(&(text.len() as u64).to_le_bytes());
+            key.extend_from_slice(text.as_bytes());
+        };
+        push(rest);
+        event.each_decisive(push);
+    }
+}

@@ -1,0 +1,283 @@
+//! Who decides again: a policy by itself, or the endpoints of an edge, by the journey that an edge takes.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use policy_core::cel::Fault;
+use policy_core::check::CheckOptions;
+use policy_core::compile::{CompileOptions, Program};
+use policy_core::edge::{EdgeFiles, EdgeLimits, load_edge_files};
+use policy_core::evaluate::{Evaluation, Mode};
+use policy_core::events::{Event, EventFacts, EventKind, Text};
+use policy_core::exchange::{Ability, ActionId, ForwardFailure};
+use policy_core::facts::{Fact, Facts, GivenFacts};
+use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Steps, Verdict};
+use policy_core::lint::{DocumentKind, kind_of};
+use policy_core::outcome::OutcomeKind;
+use policy_core::phase::{Phase, PhaseSet};
+use policy_core::resolve::UrlMap;
+use policy_core::url::EndpointUrl;
+
+use super::undecided::Undecided;
+use crate::commands::eval::load as load_policy;
+use crate::exit::Failure;
+use crate::files::{folder_of, read, read_named};
+use crate::render::text::say_findings;
+use crate::{ip_policies, lists};
+
+/// Endpoints, and how they are found.
+pub(super) struct Subject {
+    nodes: Vec<Node>,
+    by_name: HashMap<String, usize>,
+    by_url: UrlMap<usize>,
+    /// A policy by itself: every event is about it, and targets' own policies are not asked.
+    pub(super) is_one_policy: bool,
+    /// Targets that are not among the endpoints may be served by agents.
+    has_others: bool,
+    max_hops: u32,
+    needs: Vec<Fact>,
+    /// It has rules for requests.
+    runs_requests: bool,
+}
+
+struct Node {
+    url: Option<EndpointUrl>,
+    policy: Option<Arc<Program>>,
+    has_upstream: bool,
+}
+
+/// An endpoint on the way, and the target that led there.
+#[derive(Clone)]
+pub(super) struct Place {
+    node: Option<usize>,
+    url: Option<EndpointUrl>,
+}
+
+/// What a decision is.
+#[derive(Clone, Debug)]
+pub(super) struct Decision {
+    pub(super) verdict: Verdict,
+    pub(super) hops: Vec<EndpointUrl>,
+    /// The last endpoint on the way is none of the configuration: what its policy says is not known.
+    pub(super) ends_elsewhere: bool,
+    /// The action whose list the reason is about: it then begins with the client's address.
+    pub(super) list_of: Option<ActionId>,
+}
+
+impl Subject {
+    /// Reads a policy, or the configuration of an edge.
+    pub(super) fn load(path: &Path, args: &crate::cli::Replay) -> Result<Self, Failure> {
+        let given = read(path)?;
+        if !given.found.has_errors() {
+            match kind_of(&given.source, &CheckOptions::default()) {
+                Some(DocumentKind::Edge) => return Self::edge(&given, path, args),
+                Some(DocumentKind::Agent) => {
+                    let message = format!(
+                        "`{}` is an agent configuration; `policy replay` takes one policy, or an edge.yml",
+                        given.source.name()
+                    );
+                    return Err(Failure::Usage(message));
+                }
+                _ => {}
+            }
+        }
+        let mut options = CompileOptions::default();
+        options.phases = PhaseSet::new(&Phase::ALL);
+        options.abilities = Ability::ALL.to_vec();
+        options.ip_policies = args.ip_policies.as_deref().map(ip_policies::given).transpose()?;
+        let program = load_policy(&given, None, &options)?;
+        let runs_requests = program.has_rules(Phase::OnHttpRequest);
+        let EdgeLimits { max_hops, .. } = EdgeLimits::default();
+        let node = Node { url: None, policy: Some(Arc::new(program)), has_upstream: args.has_upstream };
+        Ok(Self { is_one_policy: true, has_others: true, runs_requests, ..Self::new(vec![node], max_hops) })
+    }
+
+    fn new(nodes: Vec<Node>, max_hops: u32) -> Self {
+        let mut needs: Vec<Fact> = Vec::new();
+        for program in nodes.iter().filter_map(|node| node.policy.as_ref()) {
+            let more: Vec<_> = program.needs().iter().filter(|fact| !needs.contains(fact)).copied().collect();
+            needs.extend(more);
+        }
+        Self {
+            nodes,
+            by_name: HashMap::new(),
+            by_url: UrlMap::default(),
+            is_one_policy: false,
+            has_others: false,
+            max_hops,
+            needs,
+            runs_requests: false,
+        }
+    }
+
+    fn edge(given: &crate::files::Given, path: &Path, args: &crate::cli::Replay) -> Result<Self, Failure> {
+        if args.ip_policies.is_some() || args.has_upstream {
+            let message =
+                "--ip-policies and --has-upstream are for a policy; a configuration says both itself";
+            return Err(Failure::Usage(message.to_owned()));
+        }
+        let folder = folder_of(path);
+        let mut named = |name: &str| read_named(folder, name);
+        let mut list = |file: &str, name: &str, feed: &mut dyn FnMut(&[u8])| {
+            lists::read_named(folder_of(&folder.join(file)), name, feed)
+        };
+        // As an edge loads it: what only refuses more is no error.
+        let mut options = CheckOptions::default();
+        options.serving = true;
+        let EdgeFiles { usable, findings, policies, .. } =
+            load_edge_files(&given.source, &options, &mut named, &mut list);
+        let Some((config, programs)) = usable else {
+            say_findings(&given.shown_with(findings, policies));
+            return Err(Failure::Usage(format!("`{}` is not a usable configuration", given.source.name())));
+        };
+        let (mut nodes, mut by_name, mut by_url) = (Vec::new(), HashMap::new(), UrlMap::default());
+        for (endpoint, program) in config.endpoints.iter().zip(programs.endpoints) {
+            by_name.insert(endpoint.name.value.to_string(), nodes.len());
+            nodes.push(Node { url: Some(endpoint.url.clone()), policy: Some(program), has_upstream: false });
+        }
+        for (endpoint, program) in config.internal_endpoints.iter().zip(programs.internal) {
+            let at = nodes.len();
+            by_url.get_or_insert_with(&endpoint.url.value, || at);
+            nodes.push(Node { url: None, policy: program, has_upstream: true });
+        }
+        let subject = Self::new(nodes, config.limits.max_hops);
+        Ok(Self { by_name, by_url, has_others: config.agents.is_some(), ..subject })
+    }
+
+    /// The table whose classes are all that its one policy reads of a connection.
+    pub(super) fn deciding(&self) -> Option<&Program> {
+        let [Node { policy: Some(program), .. }] = &*self.nodes else { return None };
+        let reads_more = program.needs().iter().any(|fact| fact.path() != "conn.client_ip");
+        let by_class = self.is_one_policy && !reads_more && !program.draws_numbers();
+        (by_class && program.deciding_table().is_some()).then_some(program)
+    }
+
+    /// The endpoint where the connection of an event comes in.
+    fn entry(&self, event: &Event<'_>) -> Result<usize, Undecided> {
+        if self.is_one_policy {
+            return Ok(0);
+        }
+        let name = event.endpoint().and_then(Text::get).ok_or(Undecided::NoEndpoint)?;
+        self.by_name.get(&*name).copied().ok_or_else(|| Undecided::UnknownEndpoint(name.into_owned()))
+    }
+
+    /// Decides about an event again.
+    pub(super) fn decide(&self, event: &Event<'_>, given: &GivenFacts) -> Result<Decision, Undecided> {
+        let entry = self.entry(event)?;
+        let failed = event.failed_forwards().map_err(Undecided::Unreadable)?.unwrap_or_default();
+        let world = World { subject: self, failed: &failed, used: Cell::new(0) };
+        let known = EventFacts::new(event, &self.needs, given);
+        let mut facts = Facts::new(event.client_ip()).with(&known);
+        if let Some(url) = self.nodes.get(entry).and_then(|node| node.url.as_ref()) {
+            facts = facts.at_endpoint(url);
+        }
+        if let Some(start) = event.started().filter(|_| !self.needs.is_empty()) {
+            facts = facts.started(start).at_time(start);
+        }
+        let place = Place { node: Some(entry), url: None };
+        let mut journey = Journey::new(&world, &facts, Steps::default(), place);
+        let mut leg = journey.start();
+        loop {
+            leg = match leg {
+                Leg::Done => break,
+                Leg::Pause => journey.go_on(),
+                Leg::Reach(_) => {
+                    let url = journey.reaching().and_then(|place| place.url.clone());
+                    let fails = url.is_some_and(|url| world.fails(&url, ForwardFailure::UpstreamUnreachable));
+                    if fails { journey.not_reached(String::new()) } else { journey.reached() }
+                }
+            };
+        }
+        let (mut missing, mut list_of) = (None, None);
+        journey.each_run(|passage, run| {
+            if passage.decides {
+                (missing, list_of) = (lacks(run), run.reason().list_of());
+            }
+        });
+        if let Some(missing) = missing {
+            return Err(missing);
+        }
+        let verdict = journey.verdict();
+        let is_over = verdict.decision != OutcomeKind::Upstream && verdict.decision != OutcomeKind::Error;
+        if event.kind() == EventKind::HttpRequestComplete && self.runs_requests && !is_over {
+            return Err(Undecided::Requests);
+        }
+        let trail = journey.trail();
+        let ends_elsewhere = trail.iter().last().is_some_and(|(_, place)| place.node.is_none());
+        let hops = trail.iter().map(|(url, _)| url.clone()).collect();
+        Ok(Decision { verdict, hops, ends_elsewhere, list_of })
+    }
+}
+
+/// What the policy that decided reads and the event does not have.
+fn lacks<M: Mode>(run: &Evaluation<'_, M>) -> Option<Undecided> {
+    let fault = match (run.failed_condition(), run.failed_value()) {
+        (Some((_, error)), _) | (None, Some((_, error))) => &error.fault,
+        _ => return None,
+    };
+    match fault {
+        Fault::NoSource(fact) => Some(Undecided::Fact(fact.path())),
+        Fault::NoRandomness => Some(Undecided::Randomness),
+        _ => None,
+    }
+}
+
+/// The endpoints as the event found them.
+struct World<'w> {
+    subject: &'w Subject,
+    failed: &'w [(EndpointUrl, ForwardFailure)],
+    /// Which of the failed forwards have been met, by their place.
+    used: Cell<u64>,
+}
+
+impl World<'_> {
+    /// True if the event says that a forward failed so; each failure counts once.
+    fn fails(&self, target: &EndpointUrl, failure: ForwardFailure) -> bool {
+        let met = |at: usize| self.used.get() >> at & 1 == 1;
+        let found = self.failed.iter().take(64).position(|(url, why)| url == target && *why == failure);
+        let again = self.failed.iter().take(64).enumerate();
+        let mut open = again.filter(|(at, (url, why))| url == target && *why == failure && !met(*at));
+        match (found, open.next()) {
+            (Some(_), Some((at, _))) => {
+                self.used.set(self.used.get() | 1 << at);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Endpoints for World<'_> {
+    type Endpoint = Place;
+
+    fn serving(&self, target: &EndpointUrl) -> Serving<Place> {
+        if self.fails(target, ForwardFailure::Offline) {
+            return Serving::Nobody;
+        }
+        let node = self.subject.by_url.serving(target).map(|(_, at)| *at);
+        match node.is_some() || self.subject.has_others {
+            true => Serving::One(Place { node, url: Some(target.clone()) }),
+            false => Serving::Nobody,
+        }
+    }
+
+    fn policy<'e>(&'e self, endpoint: &'e Place, at: usize) -> Option<Policy<'e>> {
+        let node = self.subject.nodes.get(endpoint.node.filter(|_| at == 0)?)?;
+        node.policy.as_deref().map(Policy::Program)
+    }
+
+    fn has_upstream(&self, endpoint: &Place) -> bool {
+        let node = |at: usize| self.subject.nodes.get(at).is_some_and(|node| node.has_upstream);
+        endpoint.node.is_none_or(node)
+    }
+
+    fn forbids(&self, _: &Place, target: &EndpointUrl) -> Option<String> {
+        self.fails(target, ForwardFailure::NotPermitted).then(String::new)
+    }
+
+    fn max_hops(&self) -> u32 {
+        self.subject.max_hops
+    }
+}
