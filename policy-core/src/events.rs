@@ -33,9 +33,13 @@ const MAX_LISTED: usize = 64;
 
 /// What a line is.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "most lines are events, and none is kept: a box would be an allocation a line"
+)]
 pub enum Line<'l> {
     /// A connection or a request that is over.
-    Event(Box<Event<'l>>),
+    Event(Event<'l>),
     /// An event of another type, which decides about no connection.
     Other(Cow<'l, str>),
     /// Nothing.
@@ -210,7 +214,7 @@ fn read_text(text: &str) -> Result<Line<'_>, Unreadable> {
         return Err(Unreadable::Field(field));
     }
     let fields = fields.ok_or(Unreadable::Field("object"))?;
-    Event::new(*kind, timestamp, fields).map(|event| Line::Event(Box::new(event)))
+    Event::new(*kind, timestamp, fields).map(Line::Event)
 }
 
 /// Where a value goes.

@@ -4,6 +4,7 @@
 //! was found for one is looked up for the next.
 
 use std::collections::HashMap;
+use std::io::BufRead;
 use std::ptr::from_ref;
 
 use policy_core::compile::Program;
@@ -52,8 +53,7 @@ impl<'a> Shard<'a> {
     /// Decides the lines of a block.
     pub(super) fn block(&mut self, block: &Block) {
         let (mut first, mut last) = (None, None);
-        let text = block.bytes.strip_suffix(b"\n").unwrap_or(&block.bytes);
-        for (number, line) in (block.first_line..).zip(text.split(|byte| *byte == b'\n')) {
+        for (number, line) in (block.first_line..).zip(Lines(&block.bytes)) {
             self.tally.lines += 1;
             let Some(written) = self.line(number, line) else { continue };
             if last.is_some_and(|last| went_back(last, written)) {
@@ -101,6 +101,21 @@ impl<'a> Shard<'a> {
             None => count(&mut self.tally, &event, &find(self.asked, &event).0, once),
         }
         written
+    }
+}
+
+/// The lines of a block, without their breaks.
+struct Lines<'b>(&'b [u8]);
+
+impl<'b> Iterator for Lines<'b> {
+    type Item = &'b [u8];
+
+    fn next(&mut self) -> Option<&'b [u8]> {
+        let all = self.0;
+        // Reading from a slice cannot fail.
+        let length = self.0.skip_until(b'\n').ok().filter(|length| *length > 0)?;
+        let line = all.get(..length)?;
+        Some(line.strip_suffix(b"\n").unwrap_or(line))
     }
 }
 
@@ -155,10 +170,10 @@ struct Kept<'a> {
     program: &'a Program,
     /// By class, the list that reasons are about.
     lists: Vec<Option<ActionId>>,
-    found: HashMap<Box<[u8]>, Finding>,
+    places: HashMap<Box<[u8]>, usize>,
+    /// What was found, by place; the first is what was found last, if it is not kept.
+    found: Vec<Finding>,
     key: Vec<u8>,
-    /// What was found last, if it is not kept.
-    last: Finding,
 }
 
 impl<'a> Kept<'a> {
@@ -167,9 +182,9 @@ impl<'a> Kept<'a> {
         Self {
             program,
             lists: vec![None; classes],
-            found: HashMap::new(),
+            places: HashMap::new(),
+            found: vec![Finding::Same],
             key: Vec::new(),
-            last: Finding::Same,
         }
     }
 
@@ -179,23 +194,37 @@ impl<'a> Kept<'a> {
         find: impl FnOnce(&Event<'_>) -> (Finding, Option<ActionId>),
     ) -> &Finding {
         self.make_key(event);
-        if !self.found.contains_key(&*self.key) {
-            let (found, list_of) = find(event);
-            if let Some(list) = self.class(event).and_then(|class| self.lists.get_mut(class)) {
-                *list = list.or(list_of);
-            }
-            // With the entry, if there is one.
-            self.make_key(event);
-            if self.key.len() > MAX_KEY {
-                self.last = found;
-                return &self.last;
-            }
-            if self.found.len() >= MAX_KEPT {
-                self.found.clear();
-            }
-            self.found.insert(self.key.clone().into(), found);
+        let place = match self.places.get(&*self.key) {
+            Some(place) => *place,
+            None => self.find(event, find),
+        };
+        // INVARIANT: there is one at every place.
+        self.found.get(place).unwrap_or(&Finding::Same)
+    }
+
+    #[cold]
+    fn find(
+        &mut self,
+        event: &Event<'_>,
+        find: impl FnOnce(&Event<'_>) -> (Finding, Option<ActionId>),
+    ) -> usize {
+        let (found, list_of) = find(event);
+        if let Some(list) = self.class(event).and_then(|class| self.lists.get_mut(class)) {
+            *list = list.or(list_of);
         }
-        self.found.get(&*self.key).unwrap_or(&self.last)
+        // With the entry, if there is one.
+        self.make_key(event);
+        if self.key.len() > MAX_KEY {
+            self.found.first_mut().into_iter().for_each(|last| *last = found.clone());
+            return 0;
+        }
+        if self.found.len() >= MAX_KEPT {
+            self.places.clear();
+            self.found.truncate(1);
+        }
+        self.places.insert(self.key.clone().into(), self.found.len());
+        self.found.push(found);
+        self.found.len() - 1
     }
 
     fn class(&self, event: &Event<'_>) -> Option<usize> {
