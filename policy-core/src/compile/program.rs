@@ -171,6 +171,12 @@ impl Program {
         Listing::new(self)
     }
 
+    /// True if it has rules of a phase.
+    #[must_use]
+    pub fn has_rules(&self, phase: Phase) -> bool {
+        self.phases.iter().any(|code| code.phase == phase)
+    }
+
     /// The code of a phase.
     #[inline]
     pub(crate) fn code(&self, phase: Phase) -> &PhaseCode {
