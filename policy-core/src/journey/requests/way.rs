@@ -41,7 +41,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
         let entry = self.entry.clone();
         let next = match self.enter(&entry, None, (0, false), RunState::default()) {
             Ok(true) => Next::Run,
-            Ok(false) => self.to_server(entry, false),
+            Ok(false) => self.send_to(entry, false),
             Err(why) => self.refused(None, why),
         };
         self.proceed(next)
@@ -316,13 +316,13 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
         let state = self.state_for_next();
         match self.enter(&endpoint, url, (policy, false), state) {
             Ok(true) => Next::Run,
-            Ok(false) => self.to_server(endpoint, false),
+            Ok(false) => self.send_to(endpoint, false),
             Err(why) => self.refused(None, why),
         }
     }
 
     /// What is left goes to the server of an endpoint.
-    fn to_server(&mut self, endpoint: N::Endpoint, for_forward: bool) -> Next {
+    fn send_to(&mut self, endpoint: N::Endpoint, for_forward: bool) -> Next {
         let is_entry = !for_forward && self.frames.iter().all(|frame| frame.url.is_none());
         if !self.endpoints.has_upstream(&endpoint) {
             if is_entry {
@@ -402,7 +402,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
     /// At an endpoint that serves the target.
     fn arrive_at(&mut self, endpoint: N::Endpoint) -> Next {
         if self.endpoints.policy(&endpoint, 0).is_none() {
-            return self.to_server(endpoint, true);
+            return self.send_to(endpoint, true);
         }
         let Some(url) = self.target() else { return Next::Leg(self.out_of_order()) };
         self.trail.push(url.clone(), endpoint.clone());
