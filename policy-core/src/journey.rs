@@ -7,6 +7,7 @@
 
 mod driver;
 mod meter;
+mod requests;
 mod state;
 mod trail;
 mod verdict;
@@ -16,12 +17,14 @@ use crate::compile::Program;
 use crate::evaluate::{AsWritten, Mode, RunState, Specialised, Trace};
 use crate::exchange::ForwardFailure;
 use crate::facts::Facts;
+use crate::phase::Phase;
 use crate::url::EndpointUrl;
 
 use driver::Driver;
 use state::{Arrival, End, Frame, Pending, Visit};
 
 pub use meter::{Meter, Steps};
+pub use requests::{RequestJourney, RequestLeg};
 pub use trail::{Logs, Trail};
 pub use verdict::{Passage, Verdict};
 
@@ -159,7 +162,13 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
     #[inline]
     fn begun(endpoints: &'n N, facts: &'n Facts<'n>, meter: B, entry: N::Endpoint) -> Self {
         let mut driver = Driver::new(meter);
-        let (run, why) = way::begin(endpoints, facts, &mut driver, (&entry, 0), RunState::default());
+        let (run, why) = way::begin(
+            endpoints,
+            facts,
+            &mut driver,
+            (&entry, 0),
+            (Phase::OnTcpConnect, RunState::default()),
+        );
         let begun = usize::from(run.is_some());
         Self {
             endpoints,

@@ -4,9 +4,20 @@ use super::meter::Meter;
 use super::state::{OverBudget, PolicyName, Stop, Why};
 use super::trail::Logs;
 use crate::compile::Program;
-use crate::evaluate::{Machine, Mode};
+use crate::evaluate::{Machine, Mode, RunState};
 use crate::exchange::{Effect, ForwardFailure, Reply, Step};
 use crate::outcome::Outcome;
+
+/// Where a run stops that may ask its host.
+#[derive(Clone, Copy)]
+pub(super) enum Asks {
+    /// At a forward.
+    Forward,
+    /// At a question to the host.
+    Host(Effect),
+    /// At its end.
+    Done,
+}
 
 /// Drives runs, whichever policy they are of, within one meter.
 #[derive(Debug)]
@@ -90,6 +101,52 @@ impl<B> Driver<B> {
             had = self.share(run, endpoint);
             step = run.resume(&mut reply);
         }
+    }
+
+    /// Performs what a run asks for as far as that needs no host, to a forward, a question to the host or its end.
+    pub(super) fn drive_asking<E, M: Mode>(
+        &mut self,
+        run: &mut Machine<'_, '_, M>,
+        endpoint: &E,
+        reply: Option<&mut Reply>,
+    ) -> Asks
+    where
+        B: Meter<E>,
+    {
+        let mut had = run.at.state.steps_left();
+        let mut step = match reply {
+            None => run.start(),
+            Some(reply) => {
+                had = self.share(run, endpoint);
+                run.resume(reply)
+            }
+        };
+        loop {
+            self.meter.account(had.saturating_sub(run.at.state.steps_left()), endpoint);
+            let mut reply = match step {
+                Step::Done(outcome) => {
+                    self.ended(run, endpoint, outcome);
+                    return Asks::Done;
+                }
+                Step::Perform(Effect::Forward(id)) if run.target(id).is_some() => return Asks::Forward,
+                Step::Perform(Effect::Forward(_)) => Reply::ForwardFailed(ForwardFailure::Offline),
+                Step::Perform(Effect::Log(id)) => {
+                    run.log(id).into_iter().for_each(|metadata| self.logs.add(metadata));
+                    Reply::Logged
+                }
+                Step::Perform(effect) => return Asks::Host(effect),
+            };
+            had = self.share(run, endpoint);
+            step = run.resume(&mut reply);
+        }
+    }
+
+    /// The steps of a policy that goes on in another phase.
+    pub(super) fn next_phase<E>(&self, state: &mut RunState, endpoint: &E)
+    where
+        B: Meter<E>,
+    {
+        state.set_steps_left(state.steps_left().min(self.meter.left(endpoint)));
     }
 
     /// Others on the way, and other connections, have taken of the same budget.

@@ -63,6 +63,43 @@ impl Verdict {
     }
 }
 
+/// What the run that decided says, and what is known of the last forward that failed.
+pub(super) struct Said<'d> {
+    pub(super) said: Option<(Verdict, Outcome)>,
+    pub(super) detail: Option<&'d str>,
+}
+
+impl Said<'_> {
+    /// The verdict, with the words of who refused.
+    pub(super) fn verdict(self, why: &Why) -> Verdict {
+        let Self { said, detail } = self;
+        let failed_forward = matches!(said, Some((_, Outcome::Failed { fault: Fault::Forward { .. }, .. })));
+        let mut verdict =
+            said.map_or_else(|| Verdict::undecided("the endpoint has no policy"), |(verdict, _)| verdict);
+        let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
+        match why {
+            Why::Run if failed_forward => verdict.reason.push_str(&detail),
+            Why::Run => {}
+            Why::NotLoaded(reason) => verdict = Verdict::undecided(reason),
+            Why::OverBudget(over) => {
+                verdict = Verdict::undecided(&over.reason);
+                verdict.file = Some(over.policy.file.clone());
+                verdict.policy_sha256 = Some(over.policy.sha256);
+            }
+            Why::NoUpstream => {
+                verdict.decision = OutcomeKind::Error;
+                let code = ngrok::ERR_NGROK_6029;
+                verdict.reason.push_str(&format!(", and the endpoint has no upstream ({code})"));
+            }
+            Why::NotReached => {
+                verdict.decision = OutcomeKind::Error;
+                verdict.reason = format!("the endpoint's server cannot be reached{detail}");
+            }
+        }
+        verdict
+    }
+}
+
 /// A run on the way, as it is shown.
 #[derive(Debug)]
 pub struct Passage<'j, E> {
@@ -96,33 +133,13 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
             })
         });
         let said = said.flatten();
-        let failed_forward = matches!(said, Some((_, Outcome::Failed { fault: Fault::Forward { .. }, .. })));
-        let mut verdict =
-            said.map_or_else(|| Verdict::undecided("the endpoint has no policy"), |(verdict, _)| verdict);
-        let detail = self.detail.as_deref().filter(|detail| !detail.is_empty());
-        let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
-        match &end {
-            End::Admitted { upstream: true, .. } => verdict.decision = OutcomeKind::Upstream,
-            End::Admitted { .. } => {}
-            End::Refused(Refusal { why, .. }) => match why {
-                Why::Run if failed_forward => verdict.reason.push_str(&detail),
-                Why::Run => {}
-                Why::NotLoaded(reason) => verdict = Verdict::undecided(reason),
-                Why::OverBudget(over) => {
-                    verdict = Verdict::undecided(&over.reason);
-                    verdict.file = Some(over.policy.file.clone());
-                    verdict.policy_sha256 = Some(over.policy.sha256);
-                }
-                Why::NoUpstream => {
-                    verdict.decision = OutcomeKind::Error;
-                    let code = ngrok::ERR_NGROK_6029;
-                    verdict.reason.push_str(&format!(", and the endpoint has no upstream ({code})"));
-                }
-                Why::NotReached => {
-                    verdict.decision = OutcomeKind::Error;
-                    verdict.reason = format!("the endpoint's server cannot be reached{detail}");
-                }
-            },
+        let why = match &end {
+            End::Refused(Refusal { why, .. }) => why,
+            End::Admitted { .. } => &Why::Run,
+        };
+        let mut verdict = Said { said, detail: self.detail.as_deref() }.verdict(why);
+        if let End::Admitted { upstream: true, .. } = &end {
+            verdict.decision = OutcomeKind::Upstream;
         }
         self.end = Some(end);
         verdict

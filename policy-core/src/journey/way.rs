@@ -18,7 +18,7 @@ pub(super) fn begin<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default>(
     facts: &Facts<'_>,
     driver: &mut Driver<B>,
     (endpoint, policy): (&N::Endpoint, usize),
-    mut state: RunState,
+    (phase, mut state): (Phase, RunState),
 ) -> (Option<Continuation<M>>, Option<Why>) {
     let program = match endpoints.policy(endpoint, policy) {
         None => return (None, None),
@@ -30,8 +30,27 @@ pub(super) fn begin<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default>(
         Err(why) => return (None, Some(why)),
     };
     state.set_steps_left(steps);
-    let inputs = Inputs::new(program, Phase::OnTcpConnect, facts);
+    let inputs = Inputs::new(program, phase, facts);
     (Some(Continuation::new(inputs, state, M::default())), None)
+}
+
+/// Who serves the target of a policy's forward, of which so many were tried before on the way; why it is not tried, in more
+/// words if there are some.
+#[inline(always)]
+pub(super) fn find<N: Endpoints>(
+    endpoints: &N,
+    from: &N::Endpoint,
+    target: &EndpointUrl,
+    forwards: &mut u32,
+) -> Result<Serving<N::Endpoint>, (ForwardFailure, Option<String>)> {
+    if let Some(why) = endpoints.forbids(from, target) {
+        return Err((ForwardFailure::NotPermitted, Some(why)));
+    }
+    if *forwards >= endpoints.max_hops() {
+        return Err((ForwardFailure::TooManyHops, None));
+    }
+    *forwards += 1;
+    Ok(endpoints.serving(target))
 }
 
 impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M> {
@@ -205,7 +224,8 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
         let at_target = url.as_ref().map(|url| self.facts.at_target(url));
         let facts = at_target.as_ref().unwrap_or(self.facts);
         let state = self.state_for_next();
-        let (run, why) = begin(self.endpoints, facts, &mut self.driver, (&endpoint, policy), state);
+        let (run, why) =
+            begin(self.endpoints, facts, &mut self.driver, (&endpoint, policy), (Phase::OnTcpConnect, state));
         let Some(run) = run else {
             if let Some(why) = why {
                 return self.refuse_without_run(why);
@@ -276,19 +296,17 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
     /// Goes to whoever serves the target that the innermost run waits for.
     fn follow_forward(&mut self) -> Next {
         let Some(target) = self.target() else { return self.fail(ForwardFailure::Offline) };
-        if let Some(why) = self.endpoints.forbids(&self.top().visit.endpoint, target) {
-            self.detail = Some(why);
-            return self.fail(ForwardFailure::NotPermitted);
-        }
-        if self.forwards >= self.endpoints.max_hops() {
-            return self.fail(ForwardFailure::TooManyHops);
-        }
-        let serving = self.endpoints.serving(target);
-        self.forwards += 1;
-        let (one, pool) = match serving {
-            Serving::Nobody => return self.fail(ForwardFailure::Offline),
-            Serving::One(endpoint) => (Some(endpoint), Vec::new()),
-            Serving::Pool(pool) => (None, pool),
+        let mut forwards = self.forwards;
+        let found = find(self.endpoints, &self.top().visit.endpoint, target, &mut forwards);
+        self.forwards = forwards;
+        let (one, pool) = match found {
+            Ok(Serving::Nobody) => return self.fail(ForwardFailure::Offline),
+            Ok(Serving::One(endpoint)) => (Some(endpoint), Vec::new()),
+            Ok(Serving::Pool(pool)) => (None, pool),
+            Err((failure, why)) => {
+                self.detail = why;
+                return self.fail(failure);
+            }
         };
         let trail = self.trail.len();
         let top = self.top_mut();
@@ -324,7 +342,8 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
         self.trail.push(url.clone(), endpoint.clone());
         let facts = self.facts.at_target(&url);
         let state = self.state_for_next();
-        let (run, why) = begin(self.endpoints, &facts, &mut self.driver, (&endpoint, 0), state);
+        let (run, why) =
+            begin(self.endpoints, &facts, &mut self.driver, (&endpoint, 0), (Phase::OnTcpConnect, state));
         if let Some(why) = why {
             return self.arrived(Arrival::Refused(Box::new(Refusal { by: By::Nobody, why })));
         }

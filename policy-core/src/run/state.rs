@@ -26,7 +26,7 @@ use crate::url::EndpointUrl;
 /// assert_eq!(next.steps_left(), 10_000);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RunState {
     /// What is left for conditions and values: all of a connection share the steps.
     pub(crate) limits: EvalLimits,
@@ -38,7 +38,7 @@ pub struct RunState {
 }
 
 /// What is known of a run only, behind a pointer: most runs have none.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Kept {
     pub(crate) state: State,
     /// Bytes kept so far.

@@ -1,0 +1,268 @@
+//! A request on its way through the policies of endpoints, and its response on the way back, without I/O.
+//!
+//! A policy decides about a request as those before it have changed it: where it comes in `on_tcp_connect` and
+//! `on_http_request`, in targets `on_http_request` alone. What answers it – a server, or a policy – passes
+//! `on_http_response` of the policies on its way, the innermost first. One that refuses answers without its own rules for
+//! responses; those of the policies that forwarded to it see that answer like any other.
+
+mod verdict;
+mod way;
+
+use super::driver::Driver;
+use super::state::{Forwarding, Why};
+use super::{Attempt, Endpoints, Logs, Meter, Trail};
+use crate::evaluate::{Continuation, Mode, RunState, Specialised};
+use crate::exchange::{Asked, Effect, ForwardFailure, Reply};
+use crate::facts::Facts;
+use crate::message::{Changes, RequestFacts, Response};
+use crate::phase::Phase;
+use crate::url::EndpointUrl;
+
+/// What the host of a request does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a journey continues only if its legs are taken"]
+pub enum RequestLeg {
+    /// Answer what a policy asks, which [`RequestJourney::asked`] says, by [`RequestJourney::reply`].
+    Ask(Effect),
+    /// Send the request, with [`RequestJourney::changes`], to the server behind [`RequestJourney::sending_to`], then
+    /// [`RequestJourney::responded`] or [`RequestJourney::not_reached`].
+    Send(Attempt),
+    /// Let others go first, then [`RequestJourney::go_on`].
+    Pause,
+    /// The end.
+    Done,
+}
+
+/// A policy in one of its phases, or between two.
+#[derive(Debug)]
+struct Frame<E, M> {
+    endpoint: E,
+    /// The target that led here; `None` where the request comes in.
+    url: Option<EndpointUrl>,
+    /// Which of the endpoint's policies.
+    policy: usize,
+    /// True if a forward led here; else another policy of the same endpoint did, or nothing.
+    is_forwarded: bool,
+    phase: Phase,
+    /// Its place in the order in which phases begin.
+    order: usize,
+    /// `None` between two phases.
+    run: Option<Continuation<M>>,
+    /// What the rules for responses run on.
+    response: Option<Response>,
+    /// Where the run of the last phase that is over is kept.
+    last: Option<usize>,
+    forwarding: Option<Forwarding<E>>,
+    /// What became of a forward that was handed over.
+    taken: Option<Came>,
+}
+
+/// What came of an endpoint, or of one of its policies.
+#[derive(Debug)]
+enum Came {
+    Answered(Response),
+    /// The connection is closed without an answer.
+    Closed,
+    Failed(ForwardFailure),
+}
+
+/// What the host is about to do.
+#[derive(Debug)]
+enum Pending<E> {
+    Nothing,
+    Reply,
+    Forward,
+    /// The server behind an endpoint is asked; true if that is a target without policies.
+    Send {
+        endpoint: E,
+        for_forward: bool,
+    },
+}
+
+/// A phase that is over.
+#[derive(Debug)]
+struct Ran<E, M> {
+    endpoint: E,
+    url: Option<EndpointUrl>,
+    policy: usize,
+    depth: usize,
+    phase: Phase,
+    order: usize,
+    response: Option<Response>,
+    /// `None` while it is shown.
+    run: Option<Continuation<M>>,
+}
+
+/// Who decided.
+#[derive(Clone, Debug)]
+struct Decider {
+    /// The phase, by its order; `None` if no policy ran that did.
+    order: Option<usize>,
+    why: Why,
+}
+
+/// A request on its way. The policies are those of a connection that has just been made.
+#[derive(Debug)]
+pub struct RequestJourney<'n, N: Endpoints, B, M = Specialised> {
+    endpoints: &'n N,
+    facts: &'n Facts<'n>,
+    request: &'n RequestFacts<'n>,
+    driver: Driver<B>,
+    /// The policies that run or wait, the innermost last.
+    frames: Vec<Frame<N::Endpoint, M>>,
+    pending: Pending<N::Endpoint>,
+    entry: N::Endpoint,
+    trail: Trail<N::Endpoint>,
+    forwards: u32,
+    /// More about the last forward that failed.
+    detail: Option<String>,
+    is_started: bool,
+    /// Phases begun so far.
+    begun: usize,
+    /// Phases that are over.
+    ran: Vec<Ran<N::Endpoint, M>>,
+    /// What the server got, once it has answered.
+    sent: Option<Changes>,
+    is_admitted: bool,
+    decider: Option<Decider>,
+    /// What the client gets; `None` if its connection is closed.
+    end: Option<Option<Response>>,
+}
+
+impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'n, N, B, M> {
+    /// A request over a connection. The facts are those of the connection where it comes in, without the request. The mode is
+    /// [`Specialised`] as an edge decides, or [`crate::evaluate::AsWritten`] with a sink for each phase.
+    #[must_use]
+    pub fn new(
+        endpoints: &'n N,
+        facts: &'n Facts<'n>,
+        request: &'n RequestFacts<'n>,
+        meter: B,
+        entry: N::Endpoint,
+    ) -> Self {
+        Self {
+            endpoints,
+            facts,
+            request,
+            driver: Driver::new(meter),
+            frames: Vec::new(),
+            pending: Pending::Nothing,
+            entry,
+            trail: Trail::default(),
+            forwards: 0,
+            detail: None,
+            is_started: false,
+            begun: 0,
+            ran: Vec::new(),
+            sent: None,
+            is_admitted: false,
+            decider: None,
+            end: None,
+        }
+    }
+
+    /// Runs to the first leg that the host takes. A journey is made once.
+    pub fn start(&mut self) -> RequestLeg {
+        if std::mem::replace(&mut self.is_started, true) {
+            return self.out_of_order();
+        }
+        self.set_out()
+    }
+
+    /// Answers what the innermost policy asks. What does not fit closes.
+    pub fn reply(&mut self, mut reply: Reply) -> RequestLeg {
+        match std::mem::replace(&mut self.pending, Pending::Nothing) {
+            Pending::Reply => self.replied(&mut reply),
+            _ => self.out_of_order(),
+        }
+    }
+
+    /// The server has answered.
+    pub fn responded(&mut self, response: Response) -> RequestLeg {
+        self.server_said(Some(response))
+    }
+
+    /// The server was not reached, for a reason in words, which the verdict has in brackets: the request was not sent.
+    pub fn not_reached(&mut self, why: String) -> RequestLeg {
+        self.detail = Some(why);
+        self.server_said(None)
+    }
+
+    /// Others have gone first.
+    pub fn go_on(&mut self) -> RequestLeg {
+        match std::mem::replace(&mut self.pending, Pending::Nothing) {
+            Pending::Forward => self.gone_on(),
+            _ => self.out_of_order(),
+        }
+    }
+}
+
+impl<N: Endpoints, B, M: Mode> RequestJourney<'_, N, B, M> {
+    /// The endpoint whose server is to get the request.
+    pub fn sending_to(&self) -> Option<&N::Endpoint> {
+        match &self.pending {
+            Pending::Send { endpoint, .. } => Some(endpoint),
+            _ => None,
+        }
+    }
+
+    /// What the open effect is about, if its kind does not say all of it.
+    #[must_use]
+    pub fn asked(&self) -> Option<&Asked> {
+        self.state()?.kept.as_deref()?.asked.as_ref()
+    }
+
+    /// What the policies so far have changed of the request.
+    #[must_use]
+    pub fn changes(&self) -> Option<&Changes> {
+        self.state()?.changes()
+    }
+
+    /// The response that the innermost policy runs on; at the end what the client gets, `None` if its connection is closed.
+    #[must_use]
+    pub fn response(&self) -> Option<&Response> {
+        match &self.end {
+            Some(end) => end.as_ref(),
+            None => self.frames.last()?.response.as_ref(),
+        }
+    }
+
+    /// What the server that answered got; `None` if none did.
+    #[must_use]
+    pub const fn sent(&self) -> Option<&Changes> {
+        self.sent.as_ref()
+    }
+
+    /// True if a server answered.
+    #[must_use]
+    pub const fn is_admitted(&self) -> bool {
+        self.is_admitted
+    }
+
+    /// Where it went.
+    #[must_use]
+    pub const fn trail(&self) -> &Trail<N::Endpoint> {
+        &self.trail
+    }
+
+    /// What `log` actions attached.
+    #[must_use]
+    pub const fn logs(&self) -> &Logs {
+        &self.driver.logs
+    }
+
+    /// True if policies used up the steps that they may take: then a refusal is not a decision.
+    #[must_use]
+    pub const fn is_out_of_steps(&self) -> bool {
+        self.driver.out_of_steps
+    }
+
+    /// The state of the innermost policy.
+    fn state(&self) -> Option<&RunState> {
+        let frame = self.frames.last()?;
+        match &frame.run {
+            Some(run) => Some(&run.state),
+            None => Some(&self.ran.get(frame.last?)?.run.as_ref()?.state),
+        }
+    }
+}
