@@ -12,7 +12,7 @@
 mod beside;
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -303,12 +303,25 @@ fn chains_end_where_the_naive_recursion_ends() {
     assert!(loaded > 500 && admitted > 500, "{loaded} loaded, {admitted} admitted: the test shows little");
 }
 
+impl Net {
+    /// The targets of policies whose servers do not answer.
+    fn refused(&self) -> Vec<String> {
+        let policies = [&self.public].into_iter().chain(self.internal.iter().flatten());
+        let named: BTreeSet<usize> = policies
+            .flatten()
+            .filter_map(|action| if let Action::Forward(to, ..) = action { Some(*to) } else { None })
+            .collect();
+        let is_refused = |to: &usize| serving(*to).is_some_and(|at| self.unreached[at]);
+        named.into_iter().filter(is_refused).map(|to| format!("{}=refused", target(to))).collect()
+    }
+}
+
 /// What `policy eval` says of a client; nothing of a file whose endpoints always forward in a circle.
-fn eval(policy: &PathBuf, file: &Path, offline: &[String], client: u8) -> Option<Value> {
+fn eval(policy: &PathBuf, file: &Path, targets: &[String], client: u8) -> Option<Value> {
     let said = Command::new(policy)
         .arg("eval")
         .arg(file)
-        .args(offline.iter().map(|target| format!("--target={target}=offline")))
+        .args(targets.iter().map(|target| format!("--target={target}")))
         .args(["--endpoint", "e", "--format", "json", "--ip", &format!("127.0.0.{client}")])
         .output()
         .expect("it runs");
@@ -335,9 +348,7 @@ fn a_dry_run_says_what_the_edge_does() {
     let mut runner = TestRunner::deterministic();
     let (mut loaded, mut admitted, mut nested) = (0, 0, 0);
     while loaded < 60 {
-        let mut net = net().new_tree(&mut runner).expect("a value").current();
-        // In a dry run servers answer.
-        net.unreached = [false; INTERNAL];
+        let net = net().new_tree(&mut runner).expect("a value").current();
         let folder = tempfile::tempdir().expect("a folder");
         let Some(generation) = net.load(folder.path()) else { continue };
         loaded += 1;
@@ -345,7 +356,8 @@ fn a_dry_run_says_what_the_edge_does() {
             fs::write(folder.path().join(name), text).expect("writable");
         }
         for client in 0..4 {
-            let said = eval(&policy, &folder.path().join("edge.yml"), &[], client).expect("an edge loads it");
+            let said = eval(&policy, &folder.path().join("edge.yml"), &net.refused(), client)
+                .expect("an edge loads it");
             let route = edge(&net, &generation, client);
             let verdict = &route.verdict;
             let hops: Vec<String> = route.hops.iter().map(ToString::to_string).collect();
@@ -500,7 +512,7 @@ fn a_dry_run_of_pools_says_what_the_edge_may_do() {
             online.register(Arc::clone(member)).expect("a free URL, or a shared one");
         }
         let world = RoutingView { generation: &generation, online: &online };
-        let offline = agents.offline();
+        let offline: Vec<String> = agents.offline().iter().map(|url| format!("{url}=offline")).collect();
         for client in 0..4 {
             let Some(said) = eval(&policy, &folder.path().join("ngrok.yml"), &offline, client) else { break };
             loaded += 1;

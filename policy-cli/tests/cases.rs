@@ -280,3 +280,32 @@ fn what_is_reached_whole_notices_every_mutation() {
         assert_eq!(code, Some(1), "{name}: {text}\n{out}{err}");
     }
 }
+
+/// A server that does not answer has an endpoint whose policy refuses first; only an endpoint that is offline has none.
+#[test]
+fn a_refusal_of_a_target_comes_before_its_server() {
+    let edge = "version: 1
+endpoints: [{name: e, url: 'tcp://e:9', traffic_policy_file: e.yml}]
+internal_endpoints:
+- {url: 'tcp://d1.internal:22', upstream: {url: '10.0.0.1:22'}, traffic_policy_file: d1.yml}
+- {url: 'tcp://d2.internal:22', upstream: {url: '10.0.0.1:22'}}
+";
+    let policy = "on_tcp_connect:
+- actions:
+  - {type: forward-internal, config: {url: 'tcp://d1.internal:22', on_error: continue}}
+  - {type: forward-internal, config: {url: 'tcp://d2.internal:22'}}
+";
+    let d1 =
+        "on_tcp_connect: [{name: one, actions: [{type: restrict-ips, config: {allow: [203.0.113.7/32]}}]}]\n";
+    let cases = "policy: edge.yml
+cases:
+- {name: refused, ip: 192.0.2.1, targets: {'tcp://d1.internal:22': refused}, expect: {deny: true, rule: one}}
+- {name: slow, ip: 192.0.2.1, targets: {'tcp://d1.internal:22': slow}, expect: {deny: true, rule: one}}
+- {name: offline, ip: 192.0.2.1, targets: {'tcp://d1.internal:22': offline}, expect: {forward: 'tcp://d2.internal:22'}}
+- {name: admitted, ip: 203.0.113.7, targets: {'tcp://d1.internal:22': refused}, expect: {forward: 'tcp://d2.internal:22'}}
+";
+    let files = [("edge.yml", edge), ("e.yml", policy), ("d1.yml", d1), ("e.test.yml", cases)];
+    let folder = folder(&files);
+    let (code, out, err) = test(folder.path(), &["e.test.yml"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+}

@@ -150,14 +150,15 @@ impl Endpoints for Map<'_> {
     type Endpoint = Place;
 
     fn serving(&self, target: &EndpointUrl) -> Serving<Place> {
-        let said = state_of(target, self.targets).map(TargetState::is_reached);
-        if said == Some(false) {
+        // Where a server does not answer, the policy of its endpoint has been asked before.
+        let said = state_of(target, self.targets);
+        if said == Some(TargetState::Offline) {
             return Serving::Nobody;
         }
         match self.network.by_url.serving(target).map(|(_, members)| members.as_slice()) {
             Some([only]) => Serving::One(Place::Node(*only)),
             Some(members) => Serving::Pool(members.iter().copied().map(Place::Node).collect()),
-            None if said == Some(true) || self.network.has_others => Serving::One(Place::Other),
+            None if said.is_some() || self.network.has_others => Serving::One(Place::Other),
             None => Serving::Nobody,
         }
     }
@@ -190,15 +191,21 @@ impl Endpoints for Map<'_> {
     }
 }
 
-/// Takes every leg: servers answer, since nobody says otherwise.
+/// Takes every leg: servers answer unless the call says otherwise of their target.
 macro_rules! travel {
-    ($journey:expr) => {{
+    ($journey:expr, $targets:expr) => {{
         let mut leg = $journey.start();
         loop {
             leg = match leg {
                 Leg::Done => break $journey.verdict(),
                 Leg::Pause => $journey.go_on(),
-                Leg::Reach(_) => $journey.reached(),
+                Leg::Reach(_) => {
+                    let target = $journey.trail().iter().last().map(|(url, _)| url);
+                    match target.and_then(|url| state_of(url, $targets)) {
+                        Some(TargetState::Refused | TargetState::Slow) => $journey.not_reached(String::new()),
+                        _ => $journey.reached(),
+                    }
+                }
             };
         }
     }};
@@ -208,7 +215,7 @@ impl Network {
     /// Decides as an edge would, with the draws of a map; the target that got the connection, if one did.
     fn decide(&self, facts: &Facts<'_>, map: &Map<'_>) -> (Verdict, Option<EndpointUrl>) {
         let mut journey = Journey::new(map, facts, Budget::new(&self.nodes), Place::Node(self.entry));
-        let verdict: Verdict = travel!(journey);
+        let verdict: Verdict = travel!(journey, map.targets);
         let last = journey.trail().iter().last().map(|(url, _)| url.clone());
         let target = last.filter(|_| verdict.decision == OutcomeKind::Forward);
         (verdict, target)
@@ -326,7 +333,7 @@ impl Network {
         // The code that an edge runs decides; the code as written says why.
         let mut written =
             Journey::<_, _, AsWritten<Recording>>::traced(&map, &facts, Budget::new(&self.nodes), entry);
-        let verdict: Verdict = travel!(written);
+        let verdict: Verdict = travel!(written, &args.target);
         let (decided, _) = self.decide(&facts, &Map::new(self, &args.target, Vec::new()));
         if decided != verdict {
             return Err(disagree(decided.decision, verdict.decision, written.is_out_of_steps()));
