@@ -207,6 +207,17 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
         }
     }
 
+    /// The target whose server is to be reached; `None` for the endpoint where the connection came in.
+    pub fn reaching_target(&self) -> Option<&EndpointUrl> {
+        match &self.pending {
+            Pending::Reach { behind: state::Behind::Forward, .. } => self.target(),
+            Pending::Reach { behind: state::Behind::Policies, .. } => {
+                self.trail.iter().last().map(|(url, _)| url)
+            }
+            _ => None,
+        }
+    }
+
     /// The server was reached.
     pub fn reached(&mut self) -> Leg {
         self.answered(true)

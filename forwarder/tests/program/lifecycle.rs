@@ -148,7 +148,7 @@ fn missing_files_are_named() {
     let folder = Folder::new();
     let output = run(&["edge", "--config"], &folder.path("none.yml"));
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output).contains("none.yml`: No such file"), "{}", text(&output));
+    assert!(text(&output).contains("none.yml`: no such file"), "{}", text(&output));
     let config = folder.write("edge.yml", &edge_yml(1, ""));
     let output = run(&["edge", "--config"], &config);
     assert_eq!(output.status.code(), Some(2));

@@ -211,7 +211,7 @@ impl Expression {
     /// let (expression, _) = Env::standard().check("1 < 2 && (2 < 3 || true)");
     /// let expression = expression.expect("no errors");
     /// let texts: Vec<_> = expression.branches().iter().map(|span| &expression.text()[span.to_range()]).collect();
-    /// assert_eq!(texts, ["1 < 2 && (2 < 3 || true)", "1 < 2", "2 < 3 || true", "2 < 3", "true"]);
+    /// assert_eq!(texts, ["1 < 2 && (2 < 3 || true)", "1 < 2", "(2 < 3 || true)", "2 < 3", "true"]);
     /// ```
     #[must_use]
     pub fn branches(&self) -> Vec<Span> {

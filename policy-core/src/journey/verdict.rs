@@ -76,6 +76,7 @@ impl Said<'_> {
         let failed_forward = matches!(said, Some((_, Outcome::Failed { fault: Fault::Forward { .. }, .. })));
         let mut verdict =
             said.map_or_else(|| Verdict::undecided("the endpoint has no policy"), |(verdict, _)| verdict);
+        let detail = detail.filter(|detail| !detail.is_empty());
         let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
         match why {
             Why::Run if failed_forward => verdict.reason.push_str(&detail),

@@ -285,7 +285,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
     }
 
     /// The target that the innermost run waits for.
-    fn target(&self) -> Option<&EndpointUrl> {
+    pub(super) fn target(&self) -> Option<&EndpointUrl> {
         let visit = &self.top().visit;
         let Policy::Program(program) = self.endpoints.policy(&visit.endpoint, visit.policy)? else {
             return None;

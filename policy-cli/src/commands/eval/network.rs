@@ -4,6 +4,7 @@ mod budget;
 mod load;
 
 use std::cell::RefCell;
+use std::iter::Peekable;
 use std::sync::Arc;
 
 use policy_core::compile::Program;
@@ -199,13 +200,10 @@ macro_rules! travel {
             leg = match leg {
                 Leg::Done => break $journey.verdict(),
                 Leg::Pause => $journey.go_on(),
-                Leg::Reach(_) => {
-                    let target = $journey.trail().iter().last().map(|(url, _)| url);
-                    match target.and_then(|url| state_of(url, $targets)) {
-                        Some(TargetState::Refused | TargetState::Slow) => $journey.not_reached(String::new()),
-                        _ => $journey.reached(),
-                    }
-                }
+                Leg::Reach(_) => match $journey.reaching_target().and_then(|url| state_of(url, $targets)) {
+                    Some(TargetState::Refused | TargetState::Slow) => $journey.not_reached(String::new()),
+                    _ => $journey.reached(),
+                },
             };
         }
     }};
@@ -318,6 +316,7 @@ impl Network {
     }
 
     /// Evaluates one address. A fact that nobody gave makes the call incomplete.
+    #[expect(clippy::too_many_lines, reason = "one answer, put together of what a journey says")]
     pub(super) fn ask(
         &self,
         provided: &Provided<'_>,
@@ -345,6 +344,11 @@ impl Network {
         written.each_run(|passage, run| {
             let name = passage.url.map_or_else(|| name.clone(), ToString::to_string);
             seen.run(name, run, passage.decides);
+            seen.effects.push(Ran {
+                depth: passage.depth,
+                url: passage.url.cloned(),
+                effects: performed(run),
+            });
         });
         let seen = seen.checked()?;
         let trail: Vec<(EndpointUrl, Place)> =
@@ -370,7 +374,7 @@ impl Network {
             list_of: None,
             listed_at: None,
             digests: seen.digests,
-            effects: seen.effects,
+            effects: in_order(seen.effects),
             assumed_online: urls(&trail, is_assumed),
             assumed: Vec::new(),
             assumed_unserved: urls(&trail, |url, place| self.may_be_taken(url, place)),
@@ -394,11 +398,44 @@ fn urls(trail: &[(EndpointUrl, Place)], keep: impl Fn(&EndpointUrl, Place) -> bo
     trail.iter().filter(|(url, place)| keep(url, *place)).map(|(url, _)| url.clone()).collect()
 }
 
+/// What a policy on the way has asked for.
+struct Ran {
+    /// Endpoints that waited for it.
+    depth: usize,
+    /// The target that led there.
+    url: Option<EndpointUrl>,
+    effects: Vec<Performed>,
+}
+
+/// The effects of runs, which come in the order of their beginnings, in the order in which they were asked for: what the
+/// policy of a target asks for stands behind the forward that led there.
+fn in_order(runs: Vec<Ran>) -> Vec<Performed> {
+    let (mut out, mut runs) = (Vec::new(), runs.into_iter().peekable());
+    while let Some(run) = runs.next() {
+        splice(run, &mut runs, &mut out);
+    }
+    out
+}
+
+/// A recursion as deep as a connection has hops.
+fn splice(run: Ran, rest: &mut Peekable<std::vec::IntoIter<Ran>>, out: &mut Vec<Performed>) {
+    for performed in run.effects {
+        let target = if let Performed::Forward(url, _) = &performed { Some(url.clone()) } else { None };
+        out.push(performed);
+        let Some(target) = target else { continue };
+        while let Some(inner) =
+            rest.next_if(|next| next.depth == run.depth + 1 && next.url.as_ref() == Some(&target))
+        {
+            splice(inner, rest, out);
+        }
+    }
+}
+
 /// What the runs on the way say.
 struct Seen {
     explain: bool,
     steps: Vec<u8>,
-    effects: Vec<Performed>,
+    effects: Vec<Ran>,
     place: Option<String>,
     digests: Option<[policy_core::compile::Digest; 2]>,
     decided_at: Option<String>,
@@ -433,7 +470,6 @@ impl Seen {
 
     fn run(&mut self, name: String, run: &Run<'_>, decides: bool) {
         let Some(outcome) = run.outcome() else { return };
-        self.effects.extend(performed(run));
         self.missing = self.missing.take().or_else(|| missing::message(run));
         if self.explain {
             match render::explain::steps(run, outcome, Phase::OnTcpConnect) {
