@@ -1,6 +1,6 @@
 //! Lines of event logs: connections and requests that are over, as an edge of ours or ngrok writes them.
 //!
-//! A line is lent, not copied: [`read_event`] looks at it once and allocates nothing for a line that is in order. What it
+//! A line is lent, not copied: `read_event` looks at it once and allocates nothing for a line that is in order. What it
 //! gives is what the line says; nothing is made up for what it leaves out.
 //!
 //! Source: ngrok documentation, events `tcp_connection_closed.v0` and `http_request_complete.v0` (2026-08-07), and
