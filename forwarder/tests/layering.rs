@@ -180,3 +180,9 @@ fn gates_of_the_system_stand_where_it_is_chosen() {
     }
     assert!(gated.iter().eq(GATED), "{gated:?}");
 }
+
+/// Inside of rooms as well no files side by side need one another.
+#[test]
+fn no_files_side_by_side_are_in_a_circle() {
+    rooms::assert_no_circles(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &[]);
+}

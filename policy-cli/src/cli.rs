@@ -334,6 +334,13 @@ pub(crate) struct Target {
     pub(crate) state: TargetState,
 }
 
+impl Target {
+    /// What the call says of a URL; its last word counts.
+    pub(crate) fn state_of(url: &EndpointUrl, targets: &[Self]) -> Option<TargetState> {
+        targets.iter().rev().find(|target| target.url == *url).map(|target| target.state)
+    }
+}
+
 /// `VAULT/NAME=VALUE`.
 #[derive(Clone)]
 pub(crate) struct SecretValue {

@@ -119,7 +119,7 @@ fn open_at_once(path: &Path) -> io::Result<File> {
 
 /// True if a path leads through a link out of the folder it seems to lie in: out of the folder of a link, or out of
 /// the current one. Links may come with a checkout, so what stands in such a file is not printed.
-fn leads_outside(path: &Path) -> bool {
+pub(crate) fn leads_outside(path: &Path) -> bool {
     // Without a slash at its end, after which a link would be followed.
     let path: PathBuf = path.components().collect();
     if is_own_handle(&path) || path == Path::new("-") {

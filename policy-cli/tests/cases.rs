@@ -146,6 +146,52 @@ cases:
     assert!(!format!("{out}{err}").contains("s3cret-value"), "{out}{err}");
 }
 
+/// A case may expect what it gives as a secret.
+#[test]
+fn secrets_are_hidden_in_what_is_expected() {
+    let text = "policy: breaker.yml\ncases:\n  - name: a case\n    ip: 192.0.2.1\n    has_upstream: true\n    \
+                request: {url: 'https://a.example/?token=hush'}\n    secrets: {v/k: sesame}\n    \
+                expect: {request: {headers: {x-key: sesame-open}}}\n    then: [{expect: {deny: true}}]\n";
+    let (code, out, err) = test(folder(&[("s.test.yml", text)]).path(), &["s.test.yml"]);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(out.contains("expected `x-key: (secret)-open`") && !out.contains("sesame"), "{out}");
+    assert!(!out.contains("hush"), "{out}");
+}
+
+/// A scenario file may come with a checkout: it names no files elsewhere.
+#[test]
+fn files_elsewhere_are_not_read() {
+    let outer = folder(&[("other.yml", "token: sesame\n"), ("r.har", "sesame")]);
+    let inner = outer.path().join("a/b");
+    fs::create_dir_all(&inner).expect("made");
+    let asks = |text: &str| {
+        let text = format!("{text}\ncases:\n  - {{name: a, ip: 192.0.2.1, expect: {{deny: true}}}}\n");
+        fs::write(inner.join("p.test.yml"), text).expect("written");
+        test(&inner, &["p.test.yml"])
+    };
+    for named in [
+        "policy: ../../other.yml",
+        "policy: p.yml\ndefaults: {request: '../../r.har#1'}",
+        "policy: p.yml\ndefaults: {response: ../../other.yml}",
+        "policy: p.yml\ndefaults: {keys: {'https://a.example/': ../../other.yml}}",
+        "policy: p.yml\nip_policies: ../../other.yml",
+        "policy: p.yml\ncategories: ../../other.yml",
+        "policy: p.yml\ngeoip: ../../other.yml",
+        "policy: p.yml\nagents: ../../other.yml",
+    ] {
+        fs::copy(outer.path().join("p.yml"), inner.join("p.yml")).expect("copied");
+        let (code, out, err) = asks(named);
+        assert_eq!(code, Some(2), "{named}: {out}{err}");
+        assert!(err.contains("lies neither below the folder of its scenario file"), "{named}: {err}");
+        assert!(!err.contains("sesame") && !out.contains("sesame"), "{named}: {err}{out}");
+    }
+    // From a folder that has both it may.
+    let text = "policy: ../../p.yml\ncases: [{name: a, ip: 192.0.2.1, expect: {deny: true}}]\n";
+    fs::write(inner.join("p.test.yml"), text).expect("written");
+    let (code, out, err) = test(outer.path(), &["a/b/p.test.yml"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+}
+
 #[test]
 fn exit_codes_are_those_of_every_command() {
     let skipped = case("skip: later, expect: {deny: true}");

@@ -33,3 +33,9 @@ const ROOMS: &[&str] = &[
 fn rooms_use_only_those_before_them() {
     rooms::assert_in_order(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), ROOMS);
 }
+
+/// Inside of rooms as well no files side by side need one another.
+#[test]
+fn no_files_side_by_side_are_in_a_circle() {
+    rooms::assert_no_circles(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &[]);
+}

@@ -141,3 +141,18 @@ fn nothing_waits_and_what_the_caller_opened_is_read() {
         assert!(code == Some(1) && said.contains("unknown action `dney`"), "{path}: {said}");
     }
 }
+
+/// Lists of addresses too: of a link that leads out no line is shown, and of many lines a few are named.
+#[test]
+fn lines_of_lists_elsewhere_are_not_shown() {
+    let (site, other) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let list = other.path().join("list");
+    fs::write(&list, "secret line\n".repeat(1_000)).expect("written");
+    symlink(&list, site.path().join("ips")).expect("linked");
+    fs::write(site.path().join("p.yml"), "on_tcp_connect: [{actions: [{type: deny}]}]\n").expect("written");
+    let (code, said) = run(site.path(), &["eval", "p.yml", "--ips", "ips"], "");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("ips:1: the line is not an address") && !said.contains("secret"), "{said}");
+    assert!(said.contains("1000 of the lines could not be evaluated, 990 of them not named here"), "{said}");
+    assert!(said.lines().count() < 20, "{said}");
+}

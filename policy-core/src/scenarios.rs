@@ -7,7 +7,11 @@ mod expect;
 mod kinds;
 mod read;
 
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cel::Timestamp;
@@ -74,26 +78,26 @@ pub struct CaseStep {
 /// Something by its name.
 pub type Named<T> = (Spanned<Box<str>>, T);
 
-/// What a case says of a connection, where `None` is nothing.
+/// What a case says of a connection, where `None` is nothing. What cases have of the defaults of their file they share.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Asked {
     /// Source addresses.
-    pub ips: Option<Vec<IpAddr>>,
+    pub ips: Option<Arc<[IpAddr]>>,
     /// Where the connection comes in: a name or a URL.
     pub endpoint: Option<Spanned<Box<str>>>,
     /// Requests over the connection.
-    pub requests: Option<Vec<FileOr<Request>>>,
+    pub requests: Option<Arc<[FileOr<Request>]>>,
     /// What the upstream answers.
     pub response: Option<FileOr<Response>>,
     /// What becomes of targets.
-    pub targets: Vec<(Spanned<EndpointUrl>, Availability)>,
+    pub targets: Arc<[(Spanned<EndpointUrl>, Availability)]>,
     /// Facts, by path.
-    pub set: Vec<Named<Box<str>>>,
+    pub set: Arc<[Named<Box<str>>]>,
     /// Secrets, by `vault/name`.
-    pub secrets: Vec<Named<Box<str>>>,
+    pub secrets: Arc<[Named<Box<str>>]>,
     /// Files with sets of keys, by URL.
-    pub keys: Vec<Named<Spanned<Box<str>>>>,
+    pub keys: Arc<[Named<Spanned<Box<str>>>]>,
     /// Who is logged in.
     pub login: Option<Box<str>>,
     /// What time it is.
@@ -110,40 +114,54 @@ pub enum FileOr<T> {
     /// The path of a file, relative to the scenarios.
     File(Spanned<Box<str>>),
     /// The thing itself.
-    Inline(Box<T>),
+    Inline(Arc<T>),
 }
 
 impl Asked {
-    /// These, with those of a base where nothing is said; entries of maps join those of the base.
-    #[must_use]
-    pub(crate) fn over(self, base: &Self) -> Self {
-        Self {
+    /// These, with those of a base where nothing is said; entries of maps join those of the base. `None` if the maps that
+    /// are joined have more entries than there is room for.
+    pub(crate) fn over(self, base: &Self, room: &Cell<usize>) -> Option<Self> {
+        Some(Self {
             ips: self.ips.or_else(|| base.ips.clone()),
             endpoint: self.endpoint.or_else(|| base.endpoint.clone()),
             requests: self.requests.or_else(|| base.requests.clone()),
             response: self.response.or_else(|| base.response.clone()),
-            targets: joined(&base.targets, self.targets, |url| url.value.to_string()),
-            set: joined(&base.set, self.set, |path| path.value.clone()),
-            secrets: joined(&base.secrets, self.secrets, |name| name.value.clone()),
-            keys: joined(&base.keys, self.keys, |url| url.value.clone()),
+            targets: joined(&base.targets, self.targets, |url| url.value.clone(), room)?,
+            set: joined(&base.set, self.set, |path| path.value.clone(), room)?,
+            secrets: joined(&base.secrets, self.secrets, |name| name.value.clone(), room)?,
+            keys: joined(&base.keys, self.keys, |url| url.value.clone(), room)?,
             login: self.login.or_else(|| base.login.clone()),
             now: self.now.or(base.now),
             seed: self.seed.or(base.seed),
             has_upstream: self.has_upstream.or(base.has_upstream),
-        }
+        })
+    }
+
+    /// How many questions there are: each address with each request. At least 1.
+    pub(crate) fn questions(&self) -> u64 {
+        let count = |len: Option<usize>| len.map_or(1, |len| len as u64);
+        let (ips, requests) = (self.ips.as_deref(), self.requests.as_deref());
+        count(ips.map(<[_]>::len)).saturating_mul(count(requests.map(<[_]>::len)))
     }
 }
 
-/// The entries of a map and those of a base that it does not have.
-fn joined<K: Clone, V: Clone, N: PartialEq>(
-    base: &[(K, V)],
-    own: Vec<(K, V)>,
+/// The entries of a map and those of a base that it does not have. O(both), which is taken from the room for all.
+fn joined<K: Clone, V: Clone, N: Eq + Hash>(
+    base: &Arc<[(K, V)]>,
+    own: Arc<[(K, V)]>,
     name: impl Fn(&K) -> N,
-) -> Vec<(K, V)> {
-    let is_own = |key: &K| own.iter().any(|(other, _)| name(other) == name(key));
-    let mut out: Vec<_> = base.iter().filter(|(key, _)| !is_own(key)).cloned().collect();
-    out.extend(own);
-    out
+    room: &Cell<usize>,
+) -> Option<Arc<[(K, V)]>> {
+    if own.is_empty() {
+        return Some(Arc::clone(base));
+    }
+    if base.is_empty() {
+        return Some(own);
+    }
+    room.set(room.get().checked_sub(base.len() + own.len())?);
+    let names: HashSet<N> = own.iter().map(|(key, _)| name(key)).collect();
+    let kept = base.iter().filter(|(key, _)| !names.contains(&name(key)));
+    Some(kept.chain(own.iter()).cloned().collect())
 }
 
 /// Reads a scenario file; it is there if nothing found is an error.

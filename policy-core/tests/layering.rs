@@ -412,3 +412,12 @@ fn programs_and_evaluations_cross_threads() {
     sent::<policy_core::exchange::Step>();
     sent::<policy_core::outcome::Outcome>();
 }
+
+/// Inside of rooms as well no files side by side need one another.
+#[test]
+fn no_files_side_by_side_are_in_a_circle() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for src in ["src", "lpm/src", "../forwarder/link/src"] {
+        rooms::assert_no_circles(&root.join(src), &[]);
+    }
+}

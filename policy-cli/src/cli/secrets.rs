@@ -2,6 +2,7 @@
 //! integration are read by many.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use policy_core::diagnostic::printable;
 
 /// What stands for what is not shown.
 const MARK: &str = "…";
@@ -39,7 +40,7 @@ fn is_rest_of_header(value: &str) -> bool {
     at.is_some_and(|(name, _)| name.ends_with(':') || name.eq_ignore_ascii_case("bearer"))
 }
 
-/// A value without user and password, and without the query of a URL.
+/// A value without user and password, without the query of a URL, and in one line.
 fn shown(value: &str) -> String {
     let (value, query) = match value.split_once('?') {
         Some((value, _)) if value.contains("://") => (value, "?…"),
@@ -49,7 +50,7 @@ fn shown(value: &str) -> String {
         let start = before.find("://").map_or(0, |at| at + "://".len());
         format!("{}{MARK}@{after}", before.get(..start).unwrap_or_default())
     });
-    format!("{}{query}", shown.as_deref().unwrap_or(value))
+    printable(&format!("{}{query}", shown.as_deref().unwrap_or(value))).into_owned()
 }
 
 #[cfg(test)]
@@ -64,6 +65,7 @@ mod tests {
             ("u:p@a.example", "…@a.example"),
             ("https://a.example/b", "https://a.example/b"),
             ("what?", "what?"),
+            ("a\nerror: b\u{1b}[2K", "a\\nerror: b\\u{1b}[2K"),
         ] {
             assert_eq!(shown(value), seen);
         }

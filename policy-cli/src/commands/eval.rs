@@ -1,6 +1,7 @@
 //! `policy eval`: a dry run is a host that answers from a script.
 
 mod counts;
+mod given;
 mod known;
 mod missing;
 mod network;
@@ -21,15 +22,16 @@ use policy_core::phase::{Phase, PhaseSet};
 use policy_core::url::EndpointUrl;
 
 use crate::answer::Answer;
-use crate::cli::{Eval, Format, Target, TargetState};
+use crate::cli::{Eval, Format};
 use crate::exit::{Exit, Failure, after_output, say};
 use crate::files::read;
 use crate::hidden::Hidden;
 use crate::ip_policies;
 use crate::render;
 pub(crate) use counts::Counts;
+pub(crate) use given::{load as request_file, numbered};
 pub(crate) use known::{CaseFiles, EvalInputs};
-pub(crate) use request::load as request_file;
+
 pub(crate) use single::load;
 pub(crate) use sources::Progress;
 
@@ -175,9 +177,4 @@ fn endpoint_url(text: &str) -> Result<EndpointUrl, Failure> {
             shown_address(text)
         ))
     })
-}
-
-/// What the call says of a target; its last word counts.
-fn state_of(url: &EndpointUrl, targets: &[Target]) -> Option<TargetState> {
-    targets.iter().rev().find(|target| target.url == *url).map(|target| target.state)
 }

@@ -24,6 +24,12 @@ impl Program {
         by_class.then_some(table)
     }
 
+    /// True if the client's address is all that its rules read of a connection, if they read anything.
+    #[must_use]
+    pub fn reads_client_address_only(&self) -> bool {
+        self.needs().iter().all(|fact| fact.role == Role::Client)
+    }
+
     /// True if it may forward to a target that is known for each connection only.
     pub(crate) fn renders_targets(&self) -> bool {
         self.steps().iter().any(|step| matches!(step.target(), Some(Target::Rendered(_))))

@@ -20,19 +20,22 @@ pub(crate) fn shorten(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The text of a URL, a host or an address for a message: shortened, printable, and without user name and password.
+/// The text of a URL, a host or an address for a message: shortened, printable, and without user name, password and query,
+/// which may hold a token.
 ///
 /// ```
 /// use policy_core::diagnostic::shown_address;
 /// assert_eq!(shown_address("admin:secret@device1.internal:22"), "…@device1.internal:22");
 /// assert_eq!(shown_address("tcp:/admin:secret@device1.internal"), "tcp:/…@device1.internal");
 /// assert_eq!(shown_address("https://example.com/@a"), "https://example.com/@a");
+/// assert_eq!(shown_address("https://example.com/a?token=secret"), "https://example.com/a?…");
 /// ```
 #[must_use]
 pub fn shown_address(text: &str) -> Cow<'_, str> {
-    match without_user(text) {
-        Some(masked) => shorten(&masked).into_owned().into(),
-        None => shorten(text),
+    let masked = without_user(text).map_or(Cow::Borrowed(text), Cow::Owned);
+    match masked.split_once('?') {
+        Some((before, query)) if !query.is_empty() => shorten(&format!("{before}?…")).into_owned().into(),
+        _ => shorten(&masked).into_owned().into(),
     }
 }
 

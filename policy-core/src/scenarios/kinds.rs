@@ -1,6 +1,7 @@
 //! What the fields of scenario files can be.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::facts::GivenFacts;
 use crate::parse::{NodeKind, NodeRef};
@@ -268,7 +269,7 @@ impl<T> Kind for PathOr<T> {
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<FileOr<T>> {
         match node.kind() {
-            NodeKind::Mapping(_) => self.0.read(node, what, cx).map(|value| FileOr::Inline(Box::new(value))),
+            NodeKind::Mapping(_) => self.0.read(node, what, cx).map(|value| FileOr::Inline(Arc::new(value))),
             NodeKind::Scalar(_) | NodeKind::Sequence(_) => FilePath.read(node, what, cx).map(FileOr::File),
         }
     }

@@ -1,5 +1,6 @@
 //! Reads scenario files.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::expect::{self, Expected};
@@ -21,6 +22,10 @@ const MAX_CASES: usize = 100_000;
 const MAX_ASKED: usize = 10_000;
 /// Steps of a case after its first.
 const MAX_STEPS: usize = 1_000;
+/// Questions of a file: each address with each request, as often as its step is asked.
+const MAX_QUESTIONS: u64 = 1_000_000;
+/// Entries of the maps of cases and steps that are joined with others.
+const MAX_JOINED: usize = 1_000_000;
 /// How often a step may be asked.
 const MAX_REPEAT: u32 = 10_000;
 
@@ -209,7 +214,8 @@ pub(super) fn scenarios<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Sc
     };
     // What is wrong with the defaults says nothing of the cases.
     let base = defaults.clone().unwrap_or_default();
-    let cases: Vec<Case> = cx.each(&top, &CASES, |node| case(node, &base, &cx))?;
+    let room = Room { joined: Cell::new(MAX_JOINED), questions: Cell::new(MAX_QUESTIONS) };
+    let cases: Vec<Case> = cx.each(&top, &CASES, |node| case(node, &base, (&cx, &room)))?;
     if cases.len() > MAX_CASES {
         let help = "spread them over several files";
         cx.invalid(owner.1, format!("there are more than {MAX_CASES} cases"), help);
@@ -220,7 +226,47 @@ pub(super) fn scenarios<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Sc
     Some(Scenarios { policy, agents, ip_policies: ip_policies?, geoip, categories: categories?, cases })
 }
 
-fn case<'d>(node: NodeRef<'d>, base: &Asked, cx: &Context<'_, 'd>) -> Option<Case> {
+/// What the cases of a file may still take.
+struct Room {
+    joined: Cell<usize>,
+    questions: Cell<u64>,
+}
+
+impl Room {
+    /// What a map says over a base.
+    fn over(&self, own: Asked, base: &Asked, cx: &Context<'_, '_>) -> Option<Asked> {
+        let asked = own.over(base, &self.joined);
+        // Once: nothing has room after it.
+        if asked.is_none() && self.joined.replace(0) > 0 {
+            let message = format!("maps that join those of `defaults` have more than {MAX_JOINED} entries");
+            cx.invalid(
+                cx.owner.1,
+                message,
+                "let `defaults` say less, or spread the cases over several files",
+            );
+        }
+        asked
+    }
+
+    /// Takes the questions of a step.
+    fn ask(&self, step: &CaseStep, cx: &Context<'_, '_>) -> Option<()> {
+        let asked = step.asked.questions().saturating_mul(u64::from(step.repeat));
+        match self.questions.get().checked_sub(asked) {
+            Some(left) => self.questions.set(left),
+            None => {
+                if self.questions.replace(0) > 0 {
+                    let message = format!("the cases of a file ask more than {MAX_QUESTIONS} times");
+                    let help = "ask fewer addresses and requests, or less often: each address is asked with each request";
+                    cx.invalid(step.span, message, help);
+                }
+                return None;
+            }
+        }
+        Some(())
+    }
+}
+
+fn case<'d>(node: NodeRef<'d>, base: &Asked, (cx, room): (&Context<'_, 'd>, &Room)) -> Option<Case> {
     let fields = cx.map(node, "a case", KNOWN, &[])?;
     let cx = &cx.with_owner(("a case", head(node)));
     let name = cx.read(&fields, &NAME);
@@ -236,10 +282,10 @@ fn case<'d>(node: NodeRef<'d>, base: &Asked, cx: &Context<'_, 'd>) -> Option<Cas
         let steps = Vec::new();
         return Some(Case { name: name?, skip: skip?, steps });
     }
-    let own = asked(&fields, cx).map(|own| own.over(base));
-    let first = step(&fields, Duration::ZERO, own.clone(), cx);
+    let own = asked(&fields, cx).and_then(|own| room.over(own, base, cx));
+    let first = step(&fields, Duration::ZERO, own.clone(), (cx, room));
     let own = own.unwrap_or_default();
-    let then = cx.each(&fields, &THEN, |node| then(node, &own, cx)).unwrap_or_default();
+    let then = cx.each(&fields, &THEN, |node| then(node, &own, (cx, room))).unwrap_or_default();
     if then.len() > MAX_STEPS {
         cx.invalid(head(node), format!("a case has more than {MAX_STEPS} steps"), "make several cases of it");
     }
@@ -252,22 +298,24 @@ fn case<'d>(node: NodeRef<'d>, base: &Asked, cx: &Context<'_, 'd>) -> Option<Cas
     Some(Case { name: name?, skip: skip?, steps })
 }
 
-fn then<'d>(node: NodeRef<'d>, base: &Asked, cx: &Context<'_, 'd>) -> Option<CaseStep> {
+fn then<'d>(node: NodeRef<'d>, base: &Asked, (cx, room): (&Context<'_, 'd>, &Room)) -> Option<CaseStep> {
     let fields = cx.map(node, "a step", STEP, &[])?;
     let cx = &cx.with_owner(("a step", head(node)));
     let after = cx.optional(&fields, &AFTER);
-    let own = asked(&fields, cx).map(|own| own.over(base));
-    step(&fields, after?.unwrap_or_default(), own, cx)
+    let own = asked(&fields, cx).and_then(|own| room.over(own, base, cx));
+    step(&fields, after?.unwrap_or_default(), own, (cx, room))
 }
 
 fn step<'d>(
     fields: &Fields<'d>,
     after: Duration,
     own: Option<Asked>,
-    cx: &Context<'_, 'd>,
+    (cx, room): (&Context<'_, 'd>, &Room),
 ) -> Option<CaseStep> {
     let (repeat, expect) = (cx.read(fields, &REPEAT), cx.read(fields, &EXPECT));
-    Some(CaseStep { span: cx.owner.1, after, repeat: repeat?, asked: own?, expect: expect? })
+    let step = CaseStep { span: cx.owner.1, after, repeat: repeat?, asked: own?, expect: expect? };
+    room.ask(&step, cx)?;
+    Some(step)
 }
 
 /// What a map says of a connection; fields that it may not have were reported.
@@ -279,14 +327,14 @@ fn asked<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Asked> {
     let (login, now) = (cx.optional(fields, &LOGIN), cx.optional(fields, &NOW));
     let (seed, has_upstream) = (cx.optional(fields, &SEED), cx.optional(fields, &HAS_UPSTREAM));
     Some(Asked {
-        ips: ips?,
+        ips: ips?.map(Into::into),
         endpoint: endpoint?,
-        requests: requests?,
+        requests: requests?.map(Into::into),
         response: response?,
-        targets: targets?.unwrap_or_default(),
-        set: set?.unwrap_or_default(),
-        secrets: secrets?.unwrap_or_default(),
-        keys: keys?.unwrap_or_default(),
+        targets: targets?.unwrap_or_default().into(),
+        set: set?.unwrap_or_default().into(),
+        secrets: secrets?.unwrap_or_default().into(),
+        keys: keys?.unwrap_or_default().into(),
         login: login?.map(|login: Spanned<Box<str>>| login.value),
         now: now?,
         seed: seed?.and_then(|seed| u64::try_from(seed).ok()),

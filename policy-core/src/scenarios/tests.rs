@@ -52,12 +52,12 @@ cases:
     assert_eq!(one.steps[0].asked.targets.len(), 2);
     assert_eq!(one.steps[0].expect.rule.as_ref().map(|rule| &*rule.value), Some("office"));
     let [first, second, third] = many.steps.as_slice() else { panic!("three steps") };
-    assert_eq!((first.repeat, first.asked.ips.as_ref().map(Vec::len)), (3, Some(2)));
+    assert_eq!((first.repeat, first.asked.ips.as_ref().map(|ips| ips.len())), (3, Some(2)));
     let states: Vec<_> = first.asked.targets.iter().map(|(_, state)| *state).collect();
     assert_eq!(states, [Availability::Offline, Availability::Respond(503)]);
     assert_eq!((second.after, second.repeat), (Duration::from_secs(61), 1));
     assert_eq!(second.asked.ips, first.asked.ips);
-    assert_eq!(third.asked.ips, Some(vec!["192.0.2.1".parse().expect("an address")]));
+    assert_eq!(third.asked.ips.as_deref(), Some(&["192.0.2.1".parse().expect("an address")][..]));
     assert_eq!(&*third.asked.set[0].1, "DE");
     assert_eq!(later.skip.as_deref(), Some("waits for the new list"));
 }
@@ -136,6 +136,38 @@ fn what_is_wrong_is_told_at_its_place() {
     is(twice, "4:12", "given twice");
     assert!(read("cases: []\n").1[0].contains("`policy`"));
     assert!(read("- a\n").0.is_none() && read("").0.is_none());
+}
+
+/// A short file cannot ask for more than a machine can do.
+#[test]
+fn questions_and_joined_maps_are_bounded() {
+    let ips = (0..1_000).map(|at| format!("10.0.{}.{}", at / 256, at % 256)).collect::<Vec<_>>().join(", ");
+    let step = |repeat| {
+        format!(
+            "policy: p.yml\ncases:\n  - {{name: a, ip: [{ips}], repeat: {repeat}, expect: {{deny: true}}}}\n"
+        )
+    };
+    assert!(read(&step(1_000)).0.is_some());
+    let (none, found) = read(&step(1_001));
+    assert!(
+        none.is_none() && found.len() == 1 && found[0].contains("ask more than 1000000 times"),
+        "{found:?}"
+    );
+
+    let set: String = (0..1_000).map(|at| format!("    tcp://a{at}.internal:22: offline\n")).collect();
+    let case =
+        |at| format!("  - {{name: c{at}, targets: {{tcp://b.internal:22: slow}}, expect: {{deny: true}}}}\n");
+    let file = |cases| {
+        let cases: String = (0..cases).map(case).collect();
+        read(&format!("policy: p.yml\ndefaults:\n  ip: 10.0.0.1\n  targets:\n{set}cases:\n{cases}"))
+    };
+    let (scenarios, found) = file(900);
+    assert_eq!(scenarios.map(|it| it.cases[899].steps[0].asked.targets.len()), Some(1_001), "{found:?}");
+    let (none, found) = file(1_100);
+    assert!(
+        none.is_none() && found.len() == 1 && found[0].contains("more than 1000000 entries"),
+        "{found:?}"
+    );
 }
 
 /// A skipped case may be about what is not there yet.

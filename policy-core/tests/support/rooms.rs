@@ -1,6 +1,7 @@
 //! The order of the rooms of a crate, which are the modules at its top, and of those of a module: what the tests of every
 //! crate ask of it (ADR 33, 35).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,46 @@ pub(crate) fn assert_in_order_within(src: &Path, module: &str, rooms: &[&str]) {
     let gone: Vec<_> = rooms.iter().zip(&seen).filter(|(_, seen)| !**seen).map(|(room, _)| room).collect();
     assert!(gone.is_empty(), "no files: {gone:?}");
     assert!(uses > rooms.len() / 2, "only {uses} uses found: the scan is broken");
+}
+
+/// Fails where files side by side, with what stands below them, use one another in a circle, in any folder of a crate.
+/// What their module's own file declares is left out: parents and their parts belong together. `known` are circles that
+/// stay, each by one of its files.
+pub(crate) fn assert_no_circles(src: &Path, known: &[&str]) {
+    let mut uses: BTreeMap<(Vec<String>, String), BTreeSet<String>> = BTreeMap::new();
+    let files: Vec<(PathBuf, Vec<String>)> = sources(src)
+        .into_iter()
+        .map(|path| (path.clone(), module_of(path.strip_prefix(src).expect("below src"))))
+        .collect();
+    let modules: BTreeSet<&[String]> = files.iter().map(|(_, of)| of.as_slice()).collect();
+    for (path, of) in &files {
+        for used in used_paths(&production_code(path), of) {
+            let common = of.iter().zip(&used).take_while(|(a, b)| a == b).count();
+            let (Some(own), Some(other)) = (of.get(common), used.get(common)) else { continue };
+            let is_module = modules.iter().any(|module| module.starts_with(&used[..=common]));
+            if is_module && own != "tests" {
+                uses.entry((of[..common].to_vec(), own.clone())).or_default().insert(other.clone());
+            }
+        }
+    }
+    let (mut circles, mut expected) = (Vec::new(), known.to_vec());
+    for (folder, start) in uses.keys() {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![start]);
+        while let Some(at) = open.pop() {
+            let next = uses.get(&(folder.clone(), at.clone())).into_iter().flatten();
+            open.extend(next.filter(|next| seen.insert(*next)));
+        }
+        if seen.contains(start) {
+            let name = format!("{}/{start}", folder.join("/"));
+            match expected.iter().position(|known| *known == name) {
+                Some(at) => drop(expected.swap_remove(at)),
+                None => circles.push(name),
+            }
+        }
+    }
+    assert!(circles.is_empty(), "files in a circle: {circles:?}");
+    assert!(expected.is_empty(), "no circles any more: {expected:?}");
+    assert!(uses.len() > 5, "only {} uses found: the scan is broken", uses.len());
 }
 
 /// Fails where the file of a module does more than declare its rooms and hand on what they show.

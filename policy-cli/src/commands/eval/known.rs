@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use policy_core::categories::{Categories, load_categories};
 use policy_core::cel::{Borrowed, Timestamp, Value};
+use policy_core::diagnostic::{printable, shown_address};
 use policy_core::facts::{Fact, FactProvider, Facts, GivenFacts};
 use policy_core::message::{Request, Response};
 use policy_core::url::EndpointUrl;
 use policy_core::variables;
 
 use super::counts::Counts;
-use super::{request, world};
+use super::given::{self, KeySets};
 use crate::cli::Eval;
 use crate::exit::{Failure, note};
 use crate::geoip::{Databases, GeoFacts};
@@ -24,9 +25,9 @@ pub(crate) struct EvalInputs {
     files: CaseFiles,
     now: Option<Timestamp>,
     seed: Option<u64>,
-    pub(super) request: Option<Request>,
-    pub(super) response: Option<Response>,
-    pub(super) keys: world::KeySets,
+    pub(super) request: Option<Arc<Request>>,
+    pub(super) response: Option<Arc<Response>>,
+    pub(super) keys: KeySets,
     pub(super) asked: Asked,
     /// Requests that came before.
     pub(super) counts: Arc<Counts>,
@@ -42,7 +43,7 @@ pub(crate) struct CaseFiles {
 impl CaseFiles {
     /// Reads them.
     pub(crate) fn read(geoip: &[PathBuf], categories: Option<&Path>) -> Result<Self, Failure> {
-        let load = |path| request::load(path, |source, _| load_categories(source)).map(Arc::new);
+        let load = |path| given::load(path, |source, _| load_categories(source)).map(Arc::new);
         Ok(Self {
             databases: Arc::new(Databases::read(geoip)?),
             categories: categories.map(load).transpose()?,
@@ -100,20 +101,21 @@ impl Asked {
 
 impl EvalInputs {
     pub(super) fn from_args(args: &Eval) -> Result<Self, Failure> {
-        let (request, response) = (request::from_args(args)?, request::response_from_args(args)?);
+        let (request, response) = (given::request(args)?, given::response(args)?);
         if request.is_none() && (response.is_some() || !args.header.is_empty()) {
             let message = "--response and --header are for a request: give one with `--url` or `--request`";
             return Err(Failure::Usage(message.to_owned()));
         }
         let files = CaseFiles::read(&args.geoip, args.categories.as_deref())?;
-        Self::of_case(args, (request, response), world::key_sets(args)?, &files, &Arc::default())
+        let messages = (request.map(Arc::new), response.map(Arc::new));
+        Self::of_case(args, messages, given::key_sets(args)?, &files, &Arc::default())
     }
 
     /// What a case says, of which the files were read.
     pub(crate) fn of_case(
         args: &Eval,
-        (request, response): (Option<Request>, Option<Response>),
-        keys: world::KeySets,
+        (request, response): (Option<Arc<Request>>, Option<Arc<Response>>),
+        keys: KeySets,
         files: &CaseFiles,
         counts: &Arc<Counts>,
     ) -> Result<Self, Failure> {
@@ -171,16 +173,17 @@ impl EvalInputs {
     pub(super) fn say_unread(&self, needs: &[Fact], args: &Eval) {
         let unread = "on the way to this answer";
         for (path, _) in args.set.iter().filter(|(path, _)| !is_read(path, needs)) {
-            note(&format!("--set: no policy here reads `{path}`"));
+            note(&format!("--set: no policy here reads `{}`", printable(path)));
         }
         for (at, secret) in args.secret.iter().enumerate() {
             if !self.asked.has(Item::Secret(at)) {
-                note(&format!("--secret: nothing read `{}/{}` {unread}", secret.vault, secret.name));
+                let name = format!("{}/{}", secret.vault, secret.name);
+                note(&format!("--secret: nothing read `{}` {unread}", printable(&name)));
             }
         }
         for (at, (url, _)) in args.keys.iter().enumerate() {
             if !self.asked.has(Item::Keys(at)) {
-                note(&format!("--keys: nothing fetched the keys of `{url}` {unread}"));
+                note(&format!("--keys: nothing fetched the keys of `{}` {unread}", shown_address(url)));
             }
         }
         for (at, target) in args.target.iter().enumerate() {

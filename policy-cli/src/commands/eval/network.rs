@@ -18,8 +18,8 @@ use policy_core::resolve::UrlMap;
 use policy_core::url::EndpointUrl;
 
 use super::known::{EvalInputs, Item, Provided};
+use super::missing;
 use super::single::disagree;
-use super::{missing, state_of};
 use crate::answer::{Answer, Draw, Performed, Pool, Route, Run, digests, performed, place, words};
 use crate::cli::{Eval, Expectation, Target, TargetState};
 use crate::exit::Failure;
@@ -152,7 +152,7 @@ impl Endpoints for Map<'_> {
 
     fn serving(&self, target: &EndpointUrl) -> Serving<Place> {
         // Where a server does not answer, the policy of its endpoint has been asked before.
-        let said = state_of(target, self.targets);
+        let said = Target::state_of(target, self.targets);
         if said == Some(TargetState::Offline) {
             return Serving::Nobody;
         }
@@ -200,10 +200,12 @@ macro_rules! travel {
             leg = match leg {
                 Leg::Done => break $journey.verdict(),
                 Leg::Pause => $journey.go_on(),
-                Leg::Reach(_) => match $journey.reaching_target().and_then(|url| state_of(url, $targets)) {
-                    Some(TargetState::Refused | TargetState::Slow) => $journey.not_reached(String::new()),
-                    _ => $journey.reached(),
-                },
+                Leg::Reach(_) => {
+                    match $journey.reaching_target().and_then(|url| Target::state_of(url, $targets)) {
+                        Some(TargetState::Refused | TargetState::Slow) => $journey.not_reached(String::new()),
+                        _ => $journey.reached(),
+                    }
+                }
             };
         }
     }};
@@ -358,7 +360,7 @@ impl Network {
         let target =
             trail.last().map(|(url, _)| url.clone()).filter(|_| verdict.decision == OutcomeKind::Forward);
         let is_assumed =
-            |url: &EndpointUrl, place| place == Place::Other && state_of(url, &args.target).is_none();
+            |url: &EndpointUrl, place| place == Place::Other && Target::state_of(url, &args.target).is_none();
         let (draws, all_tried) = self.other_draws(&facts, &map, (verdict.decision, target.as_ref()));
         Ok(Answer {
             decision: verdict.decision,

@@ -1,109 +1,22 @@
 //! A request over the connection: `on_http_request` after `on_tcp_connect`.
 
 use std::borrow::Cow;
-use std::fs;
-use std::path::Path;
 
 use policy_core::cel::TextMap;
-use policy_core::diagnostic::Diagnostics;
 use policy_core::evaluate::{Evaluation, Mode, Recording, RunState};
 use policy_core::facts::Facts;
-use policy_core::message::{Changes, Request, RequestFacts, Response, Side};
+use policy_core::message::{Changes, RequestFacts, Response, Side};
 use policy_core::outcome::Outcome;
 use policy_core::phase::Phase;
-use policy_core::requests::{load_request, load_response};
-use policy_core::source::Source;
 
 use super::known::EvalInputs;
+use super::missing;
 use super::single::{Policy, disagree};
-use super::world::{self, World};
-use super::{missing, state_of};
+use super::world::World;
 use crate::answer::{Answer, RequestAnswer, Run, http_words, performed};
-use crate::cli::{Eval, TargetState};
+use crate::cli::{Eval, Target, TargetState};
 use crate::exit::Failure;
-use crate::files;
 use crate::render;
-use crate::render::text::say_findings;
-
-/// The request that the command line describes.
-pub(super) fn from_args(args: &Eval) -> Result<Option<Request>, Failure> {
-    let mut request = match (&args.request, &args.url) {
-        (Some(path), _) => {
-            is_file(path)?;
-            load(path, load_request)?
-        }
-        (None, Some(url)) => {
-            // As curl has it.
-            let method = if args.body.is_some() { "POST" } else { "GET" };
-            Request::new(args.method.as_deref().unwrap_or(method), url)
-        }
-        (None, None) => return Ok(None),
-    };
-    for (name, value) in &args.header {
-        // A request has one host: that of the call takes the place of the file's.
-        let added = match name.eq_ignore_ascii_case("host") {
-            true => request.headers.replace(name, value),
-            false => request.headers.append(name, value),
-        };
-        added.map_err(|error| Failure::Usage(format!("--header: {error}")))?;
-    }
-    if let Some(body) = world::body(args)? {
-        request.body = body;
-    }
-    request.add_host();
-    request.header_received = request.header_received.or(args.now);
-    Ok(Some(request))
-}
-
-/// The response that the upstream is said to give.
-pub(super) fn response_from_args(args: &Eval) -> Result<Option<Response>, Failure> {
-    let Some(path) = &args.response else { return Ok(None) };
-    load(path, load_response).map(Some)
-}
-
-/// `FILE#2`: a file and the number of an entry. A file whose name is all of it comes first.
-fn numbered(path: &Path) -> (&Path, Option<usize>) {
-    let parts = path.to_str().filter(|_| fs::symlink_metadata(path).is_err());
-    let parts = parts.and_then(|text| text.rsplit_once('#'));
-    match parts.and_then(|(file, number)| Some((file, number.parse().ok()?))) {
-        Some((file, number)) => (Path::new(file), Some(number)),
-        None => (path, None),
-    }
-}
-
-/// Says what is meant by a method or a URL in the place of a file.
-fn is_file(path: &Path) -> Result<(), Failure> {
-    let Some(text) = path.to_str().filter(|_| fs::symlink_metadata(path).is_err()) else { return Ok(()) };
-    if text.len() > 1 && text.bytes().all(|c| c.is_ascii_uppercase()) {
-        let message =
-            format!("--request takes a file, and there is none `{text}`; a method is given by `-X {text}`");
-        return Err(Failure::Usage(message));
-    }
-    if text.contains("://") {
-        let message = "--request takes a file; a URL is given by `--url`";
-        return Err(Failure::Usage(message.to_owned()));
-    }
-    Ok(())
-}
-
-/// Reads a file; findings go to standard error.
-pub(crate) fn load<T>(
-    path: &Path,
-    read: impl FnOnce(&Source, Option<usize>) -> (Option<T>, Diagnostics),
-) -> Result<T, Failure> {
-    let (path, entry) = numbered(path);
-    let given = files::read(path)?;
-    let mut found = given.found.clone();
-    let loaded = if found.has_errors() {
-        None
-    } else {
-        let (loaded, later) = read(&given.source, entry);
-        found.append(later);
-        loaded
-    };
-    say_findings(&[given.shown(found)]);
-    loaded.ok_or_else(|| Failure::Usage(format!("`{}` cannot be used", given.source.name())))
-}
 
 /// One phase in both forms of the program, each from a state of its own.
 struct Phased<'r> {
@@ -119,9 +32,9 @@ impl Phased<'_> {
     /// The response that the rules for responses get, if there is one.
     fn response(&self, known: &EvalInputs, args: &Eval) -> Result<Option<Response>, Failure> {
         Ok(match self.outcome {
-            Outcome::Upstream => known.response.clone(),
+            Outcome::Upstream => known.response.as_deref().cloned(),
             Outcome::Forwarded { target, .. } => {
-                let said = self.run.target(target).and_then(|url| state_of(url, &args.target));
+                let said = self.run.target(target).and_then(|url| Target::state_of(url, &args.target));
                 let answered = match said {
                     Some(TargetState::Respond(status)) => Some(Response::new(status)),
                     _ => None,
@@ -131,7 +44,7 @@ impl Phased<'_> {
                         "--response and `--target URL=respond:STATUS` both say what is answered: give one";
                     return Err(Failure::Usage(message.to_owned()));
                 }
-                known.response.clone().or(answered)
+                known.response.as_deref().cloned().or(answered)
             }
             // A policy's own answer goes through the rules for responses, a refusal does not.
             Outcome::Responded { .. } => self.sent.response.clone(),

@@ -14,8 +14,8 @@ use policy_core::phase::Phase;
 use policy_core::url::{EndpointUrl, Scheme};
 
 use super::known::{EvalInputs, Provided};
+use super::missing;
 use super::world::World;
-use super::{missing, state_of};
 use crate::answer::{Answer, Run, digests, performed, place, words};
 use crate::cli::{Eval, Expectation, Target};
 use crate::exit::Failure;
@@ -226,5 +226,5 @@ fn assumed_online(run: &Run<'_>, targets: &[Target]) -> Vec<EndpointUrl> {
         Record::Effect { effect: Effect::Forward(id), .. } => run.target(*id),
         _ => None,
     });
-    asked.filter(|url| state_of(url, targets).is_none()).cloned().collect()
+    asked.filter(|url| Target::state_of(url, targets).is_none()).cloned().collect()
 }

@@ -17,12 +17,12 @@ use super::Subject;
 use super::known::EvalInputs;
 use crate::cli::Eval;
 use crate::exit::{Exit, Failure, say};
-use crate::files::open;
+use crate::files::{leads_outside, open, shown};
 use crate::render::json::decision_line;
 use by_class::ByClass;
 pub(crate) use progress::Progress;
 
-/// Addresses with another outcome than expected that are named.
+/// Addresses with another outcome than expected, and lines without an address, that are named.
 const MAX_NAMED: usize = 10;
 /// A line longer than this holds no address.
 const MAX_LINE_BYTES: u64 = 1_024;
@@ -40,7 +40,8 @@ pub(super) fn evaluate(
     out: &mut impl Write,
 ) -> Result<Exit, Failure> {
     let stdin = path == Path::new("-");
-    let name = if stdin { "<stdin>".to_owned() } else { path.display().to_string() };
+    let name = if stdin { "<stdin>".to_owned() } else { shown(path) };
+    let outside = leads_outside(path);
     let unreadable = |error: &io::Error| Failure::Usage(format!("cannot read `{name}`: {}", reason(error)));
     let input: Box<dyn Read> = match stdin {
         true => Box::new(io::stdin()),
@@ -67,18 +68,33 @@ pub(super) fn evaluate(
             Some(Line::Blank) => {}
             None => {
                 bad_lines += 1;
-                batch.finish()?;
-                let shown: String = String::from_utf8_lossy(&line).trim().chars().take(60).collect();
-                let shown = printable(&shown);
-                say(&format!("{name}:{number}: `{shown}` is not an address"));
+                if bad_lines <= MAX_NAMED {
+                    batch.finish()?;
+                    say(&format!("{name}:{number}: {} is not an address", written(&line, outside)));
+                }
             }
         }
     }
     batch.finish()?;
     if bad_lines > 0 {
-        return Err(Failure::Usage(format!("{bad_lines} of the lines could not be evaluated")));
+        let more = not_named(bad_lines);
+        return Err(Failure::Usage(format!("{bad_lines} of the lines could not be evaluated{more}")));
     }
     batch.verdict()
+}
+
+/// A line for a message; what stands in a file that a link leads to is not shown.
+fn written(line: &[u8], outside: bool) -> String {
+    let text: String = String::from_utf8_lossy(line).trim().chars().take(60).collect();
+    if outside { "the line".to_owned() } else { format!("`{}`", printable(&text)) }
+}
+
+/// How many of those that were counted have no line of their own.
+fn not_named(count: usize) -> String {
+    match count.saturating_sub(MAX_NAMED) {
+        0 => String::new(),
+        more => format!(", {more} of them not named here"),
+    }
 }
 
 /// Addresses that are decided together, and what came of those before.
@@ -210,10 +226,7 @@ impl<'s, W: Write> Batch<'s, W> {
         if self.failed == 0 {
             return Ok(Exit::Success);
         }
-        let more = match self.failed.saturating_sub(MAX_NAMED) {
-            0 => String::new(),
-            more => format!(", {more} of them not named here"),
-        };
+        let more = not_named(self.failed);
         say(&format!("{} of {} addresses did not meet the expectation{more}", self.failed, self.decided));
         Ok(Exit::Negative)
     }

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +16,8 @@ use policy_core::url::EndpointUrl;
 
 use super::counts::Repeated;
 use super::known::{EvalInputs, Item};
-use super::state_of;
 use crate::answer::Assumption;
-use crate::cli::{Eval, TargetState};
-use crate::exit::Failure;
-use crate::files;
+use crate::cli::{Eval, Target, TargetState};
 use crate::hidden::Hidden;
 
 /// The score from which on ngrok's rule set blocks requests and responses (ngrok documentation, owasp-crs-request,
@@ -29,27 +25,6 @@ use crate::hidden::Hidden;
 const THRESHOLDS: (u32, u32) = Inspection::THRESHOLDS;
 /// Where a provider's login begins.
 const LOGIN_PATH: &str = "/ngrok/login";
-
-/// Sets of keys that the call gives, by URL.
-pub(super) type KeySets = Vec<(String, Arc<str>)>;
-
-/// Reads the sets of keys.
-pub(super) fn key_sets(args: &Eval) -> Result<KeySets, Failure> {
-    let read = |(url, path): &(String, std::path::PathBuf)| {
-        let given = files::read(path)?;
-        Ok((url.clone(), Arc::from(given.source.text())))
-    };
-    args.keys.iter().map(read).collect()
-}
-
-/// The body of `--body`: a text, or the bytes of a file behind an `@`.
-pub(super) fn body(args: &Eval) -> Result<Option<Vec<u8>>, Failure> {
-    let Some(body) = &args.body else { return Ok(None) };
-    match body.strip_prefix('@') {
-        None => Ok(Some(body.clone().into_bytes())),
-        Some(path) => files::read_bytes(Path::new(path)).map(Some),
-    }
-}
 
 /// The world of one question.
 pub(super) struct World<'a> {
@@ -122,7 +97,7 @@ impl<'a> World<'a> {
     fn state_of(&self, url: &EndpointUrl) -> Option<TargetState> {
         let of_target = self.args.target.iter().enumerate().filter(|(_, target)| target.url == *url);
         of_target.for_each(|(at, _)| self.known.asked.add(Item::Target(at)));
-        state_of(url, &self.args.target)
+        Target::state_of(url, &self.args.target)
     }
 
     fn lacks(&self, flag: String) {

@@ -9,13 +9,12 @@ use std::thread;
 
 use policy_core::events::MAX_LINE_BYTES;
 use policy_core::ip_policies::unpack_stream;
+use policy_core::named_file::reason;
 
-use super::shard::{Asked, Shard};
+use super::shard::{Asked, Block, Shard};
 use super::tally::Tally;
 use crate::commands::eval::Progress;
 use crate::exit::Failure;
-use policy_core::named_file::reason;
-
 use crate::files::open;
 
 /// Threads that decide.
@@ -24,14 +23,6 @@ const SHARDS: usize = 2;
 const BLOCK: usize = MAX_LINE_BYTES + 1;
 /// Blocks that may wait for a thread.
 const WAITING: usize = 2;
-
-/// Whole lines, but for the last one of the log.
-#[derive(Debug, Default)]
-pub(super) struct Block {
-    pub(super) index: u64,
-    pub(super) first_line: u64,
-    pub(super) bytes: Vec<u8>,
-}
 
 /// Reads and decides a log; what was found, and whether all of it could be read.
 pub(super) fn replay(path: &Path, asked: &Asked<'_>) -> Result<(Tally, Result<(), Failure>), Failure> {

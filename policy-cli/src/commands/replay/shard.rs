@@ -13,7 +13,6 @@ use policy_core::exchange::ActionId;
 use policy_core::facts::GivenFacts;
 use policy_core::ir::Decision as OfList;
 
-use super::blocks::Block;
 use super::compare::{Finding, with_event, with_old};
 use super::subject::Subject;
 use super::tally::{Count, Group, Network, Tally, went_back};
@@ -31,6 +30,14 @@ pub(super) struct Asked<'a> {
     pub(super) given: &'a GivenFacts,
     /// Only events of this endpoint.
     pub(super) endpoint: Option<&'a str>,
+}
+
+/// Whole lines, but for the last one of the log.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    pub(super) index: u64,
+    pub(super) first_line: u64,
+    pub(super) bytes: Vec<u8>,
 }
 
 /// What one thread has found.

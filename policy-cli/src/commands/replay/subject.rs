@@ -149,8 +149,8 @@ impl Subject {
     /// The table whose classes are all that its one policy reads of a connection.
     pub(super) fn deciding(&self) -> Option<&Program> {
         let [Node { policy: Some(program), .. }] = &*self.nodes else { return None };
-        let reads_more = program.needs().iter().any(|fact| fact.path() != "conn.client_ip");
-        let by_class = self.is_one_policy && !reads_more && !program.draws_numbers();
+        let reads_more = !program.reads_client_address_only() || program.draws_numbers();
+        let by_class = self.is_one_policy && !reads_more;
         (by_class && program.deciding_table().is_some()).then_some(program)
     }
 
@@ -235,17 +235,13 @@ struct World<'w> {
 impl World<'_> {
     /// True if the event says that a forward failed so; each failure counts once.
     fn fails(&self, target: &EndpointUrl, failure: ForwardFailure) -> bool {
-        let met = |at: usize| self.used.get() >> at & 1 == 1;
-        let found = self.failed.iter().take(64).position(|(url, why)| url == target && *why == failure);
-        let again = self.failed.iter().take(64).enumerate();
-        let mut open = again.filter(|(at, (url, why))| url == target && *why == failure && !met(*at));
-        match (found, open.next()) {
-            (Some(_), Some((at, _))) => {
-                self.used.set(self.used.get() | 1 << at);
-                true
-            }
-            _ => false,
-        }
+        let is_open = |at: usize| self.used.get() >> at & 1 == 0;
+        let mut failed = self.failed.iter().take(u64::BITS as usize).enumerate();
+        let open = failed.find(|(at, (url, why))| url == target && *why == failure && is_open(*at));
+        open.is_some_and(|(at, _)| {
+            self.used.set(self.used.get() | 1 << at);
+            true
+        })
     }
 }
 

@@ -51,8 +51,8 @@ impl Judge<'_> {
         self.add(span, expected, got, None);
     }
 
-    fn add(&mut self, span: Span, expected: String, mut got: String, because: Option<String>) {
-        self.hidden.text(&mut got);
+    fn add(&mut self, span: Span, mut expected: String, mut got: String, because: Option<String>) {
+        [&mut expected, &mut got].into_iter().for_each(|text| self.hidden.text(text));
         self.out.push((span, What::Differs { expected: told(&expected), got: told(&got), because }));
     }
 
@@ -72,7 +72,7 @@ impl Judge<'_> {
         }
         let mut because = answer.reason.clone();
         self.hidden.prose(&mut because);
-        let because = (!because.is_empty()).then_some(because);
+        let because = (!because.is_empty()).then(|| told(&because));
         self.add(wanted.span, words(&wanted.value), answer.outcome.clone(), because);
     }
 

@@ -1,20 +1,22 @@
 //! Reads a scenario file and what it names: the policy as each case asks it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use policy_core::compile::Program;
 use policy_core::message::{Request, Response};
 use policy_core::requests::{load_request, load_response};
-use policy_core::scenarios::{Asked, Case, CaseStep, ExpectedOutcome, FileOr, Scenarios, load_scenarios};
-use policy_core::source::{Position, Source, Span};
+use policy_core::scenarios::{Asked, Case, ExpectedOutcome, FileOr, Scenarios, load_scenarios};
+use policy_core::source::{Position, Source, Span, Spanned};
 use regex::Regex;
 
 use crate::cli::{Eval, Expectation, SecretValue, Target};
 use crate::commands::eval::{self, CaseFiles, Subject};
 use crate::exit::Failure;
-use crate::files::{FoundFile, folder_of, read_as};
+use crate::files::{FoundFile, folder_of, is_below, read_as, shown};
 use crate::render::text::say_findings;
 
 /// A scenario file that can be run.
@@ -25,8 +27,8 @@ pub(super) struct Loaded {
     files: CaseFiles,
     subjects: HashMap<Key, Subject>,
     /// Requests and responses of files, and sets of keys, by their path in the scenarios.
-    requests: HashMap<Box<str>, Request>,
-    responses: HashMap<Box<str>, Response>,
+    requests: HashMap<Box<str>, Arc<Request>>,
+    responses: HashMap<Box<str>, Arc<Response>>,
     keys: HashMap<Box<str>, Arc<str>>,
     /// The cases that are run, by their places.
     wanted: Vec<usize>,
@@ -56,9 +58,12 @@ impl Loaded {
         let scenarios =
             scenarios.ok_or_else(|| Failure::Usage(format!("`{name}` is not a usable scenario file")))?;
         let folder = folder_of(&file.path).to_owned();
-        let at = |path: &str| folder.join(path);
-        let geoip: Vec<_> = scenarios.geoip.iter().map(|path| at(&path.value)).collect();
-        let categories = scenarios.categories.as_ref().map(|path| at(&path.value));
+        let at = |path: &Spanned<Box<str>>| named(&folder, &path.value);
+        // Policies, too, and what agents have.
+        let others = scenarios.agents.iter().chain([&scenarios.policy]).chain(&scenarios.ip_policies);
+        others.map(at).try_for_each(|path| path.map(drop))?;
+        let geoip = scenarios.geoip.iter().map(at).collect::<Result<Vec<_>, _>>()?;
+        let categories = scenarios.categories.as_ref().map(at).transpose()?;
         let files = CaseFiles::read(&geoip, categories.as_deref())?;
         let is_wanted = |case: &Case| run.is_none_or(|run| run.is_match(&case.name.value));
         let wanted = scenarios.cases.iter().enumerate();
@@ -80,36 +85,39 @@ impl Loaded {
 
     /// Reads what the cases name, each once.
     fn read_named(&mut self) -> Result<(), Failure> {
-        let steps: Vec<CaseStep> = self.cases().flat_map(|case| case.steps.iter().cloned()).collect();
-        for step in &steps {
-            for request in step.asked.requests.iter().flatten() {
+        let cases = self.wanted.iter().filter_map(|at| self.scenarios.cases.get(*at));
+        let asked = cases.flat_map(|case| case.steps.iter().map(|step| &step.asked));
+        let (mut requests, mut responses) = (HashMap::new(), HashMap::new());
+        let (mut keys, mut subjects) = (HashMap::new(), HashMap::new());
+        for asked in asked {
+            for request in asked.requests.iter().flat_map(|requests| requests.iter()) {
                 if let FileOr::File(path) = request
-                    && !self.requests.contains_key(&path.value)
+                    && !requests.contains_key(&path.value)
                 {
-                    let request = eval::request_file(&self.folder.join(&*path.value), load_request)?;
-                    self.requests.insert(path.value.clone(), request);
+                    let request = eval::request_file(&named(&self.folder, &path.value)?, load_request)?;
+                    requests.insert(path.value.clone(), Arc::new(request));
                 }
             }
-            if let Some(FileOr::File(path)) = &step.asked.response
-                && !self.responses.contains_key(&path.value)
+            if let Some(FileOr::File(path)) = &asked.response
+                && !responses.contains_key(&path.value)
             {
-                let response = eval::request_file(&self.folder.join(&*path.value), load_response)?;
-                self.responses.insert(path.value.clone(), response);
+                let response = eval::request_file(&named(&self.folder, &path.value)?, load_response)?;
+                responses.insert(path.value.clone(), Arc::new(response));
             }
-            for (_, path) in &step.asked.keys {
-                if !self.keys.contains_key(&path.value) {
-                    let given = crate::files::read(&self.folder.join(&*path.value))?;
-                    self.keys.insert(path.value.clone(), Arc::from(given.source.text()));
+            for (_, path) in asked.keys.iter() {
+                if !keys.contains_key(&path.value) {
+                    let given = crate::files::read(&named(&self.folder, &path.value)?)?;
+                    keys.insert(path.value.clone(), Arc::from(given.source.text()));
                 }
             }
-            let key = Key::of(&step.asked);
-            if !self.subjects.contains_key(&key) {
+            let key = Key::of(asked);
+            if let Entry::Vacant(place) = subjects.entry(key) {
                 // Which targets there are is a question of each case.
-                let call = Eval { target: Vec::new(), ..self.call(&step.asked, None, None) };
-                let subject = eval::subject(&call)?;
-                self.subjects.insert(key, subject);
+                let call = Eval { target: Vec::new(), ..self.call(asked, None, None) };
+                place.insert(eval::subject(&call)?);
             }
         }
+        (self.requests, self.responses, self.keys, self.subjects) = (requests, responses, keys, subjects);
         Ok(())
     }
 
@@ -145,14 +153,14 @@ impl Loaded {
         self.subjects.get(&Key::of(asked))
     }
 
-    pub(super) fn request<'s>(&'s self, of: &'s FileOr<Request>) -> Option<&'s Request> {
+    pub(super) fn request<'s>(&'s self, of: &'s FileOr<Request>) -> Option<&'s Arc<Request>> {
         match of {
             FileOr::File(path) => self.requests.get(&path.value),
             FileOr::Inline(request) => Some(request),
         }
     }
 
-    pub(super) fn response<'s>(&'s self, of: &'s FileOr<Response>) -> Option<&'s Response> {
+    pub(super) fn response<'s>(&'s self, of: &'s FileOr<Response>) -> Option<&'s Arc<Response>> {
         match of {
             FileOr::File(path) => self.responses.get(&path.value),
             FileOr::Inline(response) => Some(response),
@@ -210,6 +218,23 @@ impl Loaded {
             ..Eval::of_policy(Path::new(""))
         }
     }
+}
+
+/// The path of a file that scenarios name. They may come with a checkout, and what is wrong with a file is shown with its
+/// lines: it has to lie below their folder or below the one where the command runs, links followed.
+fn named(folder: &Path, name: &str) -> Result<PathBuf, Failure> {
+    let path = folder.join(name);
+    let (file, _) = eval::numbered(&path);
+    // What is not there at all is told when it is read.
+    if fs::canonicalize(file).is_err() || is_below(file, folder) || is_below(file, Path::new(".")) {
+        return Ok(path);
+    }
+    Err(Failure::Usage(format!(
+        "`{}` lies neither below the folder of its scenario file, `{}`, nor below the current one: run the command in a \
+         folder that has both",
+        shown(&path),
+        shown(folder)
+    )))
 }
 
 impl Key {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use policy_core::diagnostic::{printable, shown_address};
 use policy_core::message::{Request, Response};
 use policy_core::scenarios::{Case, CaseStep};
 use policy_core::source::Position;
@@ -14,7 +15,7 @@ use super::judge;
 use super::load::Loaded;
 use crate::answer::{Answer, Performed};
 use crate::cli::{Eval, TargetState};
-use crate::commands::eval::{Counts, EvalInputs};
+use crate::commands::eval::{Counts, EvalInputs, Progress, Subject};
 use crate::coverage::{Reached, join};
 use crate::exit::Failure;
 use crate::suite::{self, Status, Unmet, What};
@@ -31,7 +32,7 @@ pub(super) fn all(files: Vec<Loaded>) -> Result<Vec<(String, Vec<suite::Case>)>,
     let work: Vec<(usize, &Case)> =
         files.iter().enumerate().flat_map(|(at, file)| file.cases().map(move |case| (at, case))).collect();
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let worker = || {
+    let worker = |mut progress: Option<Progress>| {
         loop {
             let from = next.fetch_add(AT_ONCE, Ordering::Relaxed);
             let Some(part) = work.get(from..(from + AT_ONCE).min(work.len())) else { return };
@@ -41,12 +42,13 @@ pub(super) fn all(files: Vec<Loaded>) -> Result<Vec<(String, Vec<suite::Case>)>,
             if part.is_empty() {
                 return;
             }
+            progress.iter_mut().for_each(|progress| progress.say_of((from + part.len()) as u64, "cases"));
         }
     };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(work.len().div_ceil(AT_ONCE));
     thread::scope(|scope| {
-        (1..threads).for_each(|_| drop(scope.spawn(worker)));
-        worker();
+        (1..threads).for_each(|_| drop(scope.spawn(|| worker(None))));
+        worker(Some(Progress::start()));
     });
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(from, _)| *from);
@@ -80,14 +82,13 @@ fn unmet(file: &Loaded, case: &Case, reached: &mut Vec<Reached>) -> Result<Vec<U
         now = now.saturating_add(step.after);
         counts.set_now(now);
         let several = Several { steps: case.steps.len() > 1, number, step };
-        each_question(file, step, &mut |single| {
-            let question = Question { file, step, now, counts: &counts };
+        let mut question = Question { file, step, now, counts: &counts, call: None };
+        for single in questions(file, step) {
             let found = question.ask(single, reached)?;
             out.extend(found.into_iter().map(|(at, what)| Unmet { at, asked: several.words(single), what }));
-            Ok(out.len() < MAX_UNMET)
-        })?;
-        if out.len() >= MAX_UNMET {
-            break;
+            if out.len() >= MAX_UNMET {
+                return Ok(out);
+            }
         }
     }
     Ok(out)
@@ -99,29 +100,22 @@ struct Single<'s> {
     /// How often it was asked before.
     repeat: u32,
     ip: IpAddr,
-    request: Option<&'s Request>,
+    /// With its place among those of the step.
+    request: Option<(usize, &'s Arc<Request>)>,
 }
 
-/// Every question of a step, until one has seen enough.
-fn each_question(
-    file: &Loaded,
-    step: &CaseStep,
-    each: &mut dyn FnMut(Single<'_>) -> Result<bool, Failure>,
-) -> Result<(), Failure> {
-    for repeat in 0..step.repeat {
-        for ip in step.asked.ips.iter().flatten() {
-            let requests: Vec<Option<&Request>> = match &step.asked.requests {
-                Some(requests) => requests.iter().map(|request| file.request(request)).collect(),
-                None => vec![None],
-            };
-            for request in requests {
-                if !each(Single { repeat, ip: *ip, request })? {
-                    return Ok(());
-                }
-            }
-        }
-    }
-    Ok(())
+/// Every question of a step, in order.
+fn questions<'s>(file: &'s Loaded, step: &'s CaseStep) -> impl Iterator<Item = Single<'s>> {
+    let ips = step.asked.ips.as_deref().unwrap_or_default();
+    let requests = step.asked.requests.as_deref();
+    (0..step.repeat).flat_map(move |repeat| {
+        ips.iter().flat_map(move |ip| {
+            let one = move |request| Single { repeat, ip: *ip, request };
+            let without = requests.is_none().then(|| one(None));
+            let with = requests.unwrap_or_default().iter().enumerate();
+            without.into_iter().chain(with.map(move |(at, of)| one(file.request(of).map(|it| (at, it)))))
+        })
+    })
 }
 
 /// A step of which it may have to be said what was asked.
@@ -144,10 +138,10 @@ impl Several<'_> {
         if self.step.asked.ips.as_ref().is_some_and(|ips| ips.len() > 1) {
             words.push(format!("from {ip}"));
         }
-        if let Some(request) = request
+        if let Some((_, request)) = request
             && self.step.asked.requests.as_ref().is_some_and(|requests| requests.len() > 1)
         {
-            words.push(format!("{} {}", request.method, request.url));
+            words.push(format!("{} {}", printable(&request.method), shown_address(&request.url)));
         }
         (!words.is_empty()).then(|| words.join(", "))
     }
@@ -160,34 +154,41 @@ struct Question<'q> {
     /// How long after the begin of the case.
     now: Duration,
     counts: &'q Arc<Counts>,
+    /// The call for the last request, by its place.
+    call: Option<(Option<usize>, Call)>,
+}
+
+/// A call of `policy eval`, for all addresses with a request.
+struct Call {
+    args: Eval,
+    known: EvalInputs,
 }
 
 impl Question<'_> {
     fn ask(
-        &self,
+        &mut self,
         Single { ip, request, .. }: Single<'_>,
         reached: &mut Vec<Reached>,
     ) -> Result<Vec<(Position, What)>, Failure> {
-        let (file, asked, expect) = (self.file, &self.step.asked, &self.step.expect);
-        let mut call = file.call(asked, request, expect.outcome.as_ref().map(|outcome| &outcome.value));
-        call.now = asked.now.map(|now| now.after(self.now));
-        let at = file.position(self.step.span);
+        let (file, step) = (self.file, self.step);
+        let at = file.position(step.span);
         let not_asked = |failure: Failure| match failure {
             // A question without an answer fails the case; a fault of ours ends the run.
             Failure::Usage(why) => Ok(vec![(at, What::NotAsked(format!("{why}{HINT}")))]),
             other => Err(other),
         };
-        let Some(subject) = file.subject(asked) else {
+        let Some(subject) = file.subject(&step.asked) else {
             return Err(Failure::Internal("a case without its policy".to_owned()));
         };
-        let response = asked.response.as_ref().and_then(|response| file.response(response));
-        let inputs = (request.cloned(), response.cloned());
-        let known = EvalInputs::of_case(&call, inputs, file.keys(asked), file.files(), self.counts);
-        let answer = known.and_then(|known| {
-            subject.check_names(&call)?;
-            subject.ask_openly(ip, &known, &call)
-        });
-        self.counts.record(answer.as_ref().ok().and_then(|answer| succeeded(answer, response, &call)));
+        let counts = Arc::clone(self.counts);
+        let call = match self.call(subject, request) {
+            Ok(call) => call,
+            Err(failure) => return not_asked(failure),
+        };
+        let answer = subject.ask_openly(ip, &call.known, &call.args);
+        let response = step.asked.response.as_ref().and_then(|response| file.response(response));
+        let response = response.map(|response| &**response);
+        counts.record(answer.as_ref().ok().and_then(|answer| succeeded(answer, response, &call.args)));
         match answer {
             Ok(answer) => {
                 let runs = answer.effects.iter().filter_map(|performed| match performed {
@@ -195,11 +196,34 @@ impl Question<'_> {
                     _ => None,
                 });
                 runs.for_each(|run| join(reached, run));
-                let unmet = judge::unmet(&answer, expect, request, &call);
+                let sent = request.map(|(_, request)| &**request);
+                let unmet = judge::unmet(&answer, &step.expect, sent, &call.args);
                 Ok(unmet.into_iter().map(|(span, what)| (file.position(span), what)).collect())
             }
             Err(failure) => not_asked(failure),
         }
+    }
+
+    /// The call with a request.
+    fn call(&mut self, subject: &Subject, request: Option<(usize, &Arc<Request>)>) -> Result<&Call, Failure> {
+        let (place, request) = request.unzip();
+        let call = match self.call.take().filter(|(made_for, _)| *made_for == place) {
+            Some((_, call)) => call,
+            None => self.make_call(subject, request)?,
+        };
+        Ok(&self.call.insert((place, call)).1)
+    }
+
+    fn make_call(&self, subject: &Subject, request: Option<&Arc<Request>>) -> Result<Call, Failure> {
+        let (file, asked) = (self.file, &self.step.asked);
+        let outcome = self.step.expect.outcome.as_ref().map(|outcome| &outcome.value);
+        let mut args = file.call(asked, request.map(|request| &**request), outcome);
+        args.now = asked.now.map(|now| now.after(self.now));
+        let response = asked.response.as_ref().and_then(|response| file.response(response));
+        let messages = (request.cloned(), response.cloned());
+        let known = EvalInputs::of_case(&args, messages, file.keys(asked), file.files(), self.counts)?;
+        subject.check_names(&args)?;
+        Ok(Call { args, known })
     }
 }
 
