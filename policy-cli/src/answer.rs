@@ -12,10 +12,11 @@ use policy_core::message::{Headers, Response};
 use policy_core::ngrok::NgrokCode;
 use policy_core::outcome::{Outcome, OutcomeKind};
 use policy_core::parse::PlainMap;
+use policy_core::scenarios::ExpectedOutcome;
 use policy_core::source::Position;
 use policy_core::url::EndpointUrl;
 
-use crate::cli::{Eval, Expectation};
+use crate::cli::Eval;
 use crate::coverage::{Reached, reached};
 use crate::hidden::Hidden;
 
@@ -275,67 +276,62 @@ impl Answer {
     /// What to say if this is not what was expected.
     pub(crate) fn unmet(&self, args: &Eval) -> Option<String> {
         let expected = args.expect.as_ref()?;
-        if self.meets(expected) {
-            let other = self.draws.iter().find(|draw| !draw.meets(expected))?;
-            let words = other.words();
-            return Some(format!(
-                "expected {}, got {words}, where the edge draws another endpoint of the pool",
-                expectation(expected)
-            ));
-        }
+        let got = self.other_than(expected)?.words(self);
         let hint = match expected {
-            Expectation::Allow if self.falls_through => {
+            ExpectedOutcome::Allow if self.falls_through => {
                 "; add `--has-upstream` if the endpoint has one of its own"
             }
             _ => "",
         };
-        Some(format!("expected {}, got {}{hint}", expectation(expected), self.outcome))
+        Some(format!("expected {expected}, got {got}{hint}"))
     }
 
-    fn meets(&self, expected: &Expectation) -> bool {
-        match (expected, self.request.as_ref().and_then(|request| request.response.as_ref())) {
-            (Expectation::Respond(status), Some(response)) => {
-                self.decision == OutcomeKind::Respond && response.status == *status
+    /// What is not as expected: the outcome, else that of another draw out of a pool.
+    pub(crate) fn other_than(&self, expected: &ExpectedOutcome) -> Option<Other<'_>> {
+        let status = self.request.as_ref().and_then(|request| request.response.as_ref());
+        let status = status.map(|response| response.status);
+        if !meets((self.decision, self.target.as_ref(), self.admitted), status, expected) {
+            return Some(Other::Outcome);
+        }
+        let other = self.draws.iter().find(|draw| {
+            !meets((draw.decision, draw.target.as_ref(), draw.decision.is_admitted()), None, expected)
+        });
+        other.map(Other::Draw)
+    }
+}
+
+/// An outcome that is not as expected.
+#[derive(Clone, Copy)]
+pub(crate) enum Other<'a> {
+    /// That of the answer.
+    Outcome,
+    Draw(&'a Draw),
+}
+
+impl Other<'_> {
+    pub(crate) fn words(self, answer: &Answer) -> String {
+        match self {
+            Self::Outcome => answer.outcome.clone(),
+            Self::Draw(draw) => {
+                format!("{}, where the edge draws another endpoint of the pool", draw.words())
             }
-            (Expectation::DenyWith(status), Some(response)) => {
-                self.decision == OutcomeKind::Deny && response.status == *status
-            }
-            _ => meets(self.decision, self.target.as_ref(), self.admitted, expected),
         }
     }
 }
 
-impl Draw {
-    fn meets(&self, expected: &Expectation) -> bool {
-        meets(self.decision, self.target.as_ref(), self.decision.is_admitted(), expected)
-    }
-}
-
 fn meets(
-    decision: OutcomeKind,
-    target: Option<&EndpointUrl>,
-    admitted: bool,
-    expected: &Expectation,
+    (decision, target, admitted): (OutcomeKind, Option<&EndpointUrl>, bool),
+    status: Option<u16>,
+    expected: &ExpectedOutcome,
 ) -> bool {
     match expected {
-        Expectation::Allow => admitted,
-        Expectation::Deny => matches!(decision, OutcomeKind::Deny | OutcomeKind::Close),
-        Expectation::Close => decision == OutcomeKind::Close,
-        Expectation::Error => decision == OutcomeKind::Error,
-        Expectation::Forward(url) => decision == OutcomeKind::Forward && target == Some(url),
-        Expectation::Respond(_) | Expectation::DenyWith(_) => false,
-    }
-}
-
-/// An expectation as it was written.
-fn expectation(expected: &Expectation) -> String {
-    match expected {
-        Expectation::Allow => "allow".to_owned(),
-        Expectation::Deny => "deny".to_owned(),
-        Expectation::DenyWith(status) => format!("deny {status}"),
-        Expectation::Close => "close".to_owned(),
-        Expectation::Error => "error (failed closed)".to_owned(),
-        Expectation::Forward(url) => format!("forward to {url}"),
-        Expectation::Respond(status) => format!("respond {status}"),
+        ExpectedOutcome::Allow => admitted,
+        ExpectedOutcome::Upstream => decision == OutcomeKind::Upstream && admitted,
+        ExpectedOutcome::Deny => matches!(decision, OutcomeKind::Deny | OutcomeKind::Close),
+        ExpectedOutcome::DenyWith(code) => decision == OutcomeKind::Deny && status == Some(*code),
+        ExpectedOutcome::Close => decision == OutcomeKind::Close,
+        ExpectedOutcome::Error => decision == OutcomeKind::Error,
+        ExpectedOutcome::Forward(url) => decision == OutcomeKind::Forward && target == Some(url),
+        ExpectedOutcome::Respond(code) => decision == OutcomeKind::Respond && status == Some(*code),
     }
 }

@@ -12,10 +12,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use policy_core::catalog;
 use policy_core::cel::Timestamp;
 use policy_core::diagnostic::{Code, did_you_mean};
-use policy_core::facts::GivenFacts;
+use policy_core::facts::{Fact, GivenFacts};
 use policy_core::message::{HeaderError, Headers, RequestUrl, RequestUrlError, is_token};
 pub(crate) use policy_core::scenarios::Availability as TargetState;
+use policy_core::scenarios::ExpectedOutcome;
 use policy_core::url::EndpointUrl;
+use policy_core::variables;
 
 pub(crate) use replay::{FailOn, Replay};
 pub(crate) use secrets::without_secrets;
@@ -24,8 +26,10 @@ pub(crate) use test::{Test, TestFormat};
 /// Lint a Traffic Policy and ask it about an address, before it is live.
 #[derive(Debug, Parser)]
 #[command(name = "policy", version, about, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 yes, 1 the answer is no, 2 a wrong call or an unreadable file, 3 an \
-internal error.\nWithout a command: lint everything below the current folder.")]
+#[command(
+    after_help = "Exit codes: 0 success, 1 a negative answer (findings, denied, not found), 2 a usage error or an \
+unreadable file, 3 an internal error.\nWithout a command: lint everything below the current folder."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -268,11 +272,11 @@ pub(crate) struct Eval {
     /// Show every rule, condition and list entry on the way to the decision.
     #[arg(long)]
     pub(crate) explain: bool,
-    /// Exit with 1 unless the outcome is this: `allow` (forward, or the upstream with `--has-upstream`), `deny` (refused
-    /// or closed), `deny:STATUS` (a request is refused with it), `close`, `error` (failed closed), `forward:URL`, or
-    /// `respond:STATUS` (the policy answers a request).
-    #[arg(long, value_name = "OUTCOME", value_parser = parse_expectation)]
-    pub(crate) expect: Option<Expectation>,
+    /// Exit with 1 unless the outcome is this: `allow` (forward, or the upstream with `--has-upstream`), `upstream`,
+    /// `deny` (refused or closed), `deny:STATUS` (a request is refused with it), `close`, `error` (failed closed),
+    /// `forward:URL`, or `respond:STATUS` (the policy answers a request).
+    #[arg(long, value_name = "OUTCOME", value_parser = parse_outcome)]
+    pub(crate) expect: Option<ExpectedOutcome>,
     /// The endpoint has an upstream of its own, which gets what the policy does not handle. Endpoints of an edge and
     /// cloud endpoints have none and close such connections.
     #[arg(long)]
@@ -355,20 +359,6 @@ impl fmt::Debug for SecretValue {
     }
 }
 
-/// What `--expect` asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Expectation {
-    Allow,
-    Deny,
-    /// A request is refused with this status.
-    DenyWith(u16),
-    Close,
-    Error,
-    Forward(EndpointUrl),
-    /// The policy answers a request with this status.
-    Respond(u16),
-}
-
 fn parse_ip(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| {
         if text.contains('/') {
@@ -387,7 +377,7 @@ fn parse_url(text: &str) -> Result<EndpointUrl, String> {
 
 fn parse_fact(text: &str) -> Result<(String, String), String> {
     let (path, value) = text.split_once('=').ok_or("write PATH=VALUE, e.g. conn.geo.country_code=DE")?;
-    if path == "conn.client_ip" {
+    if variables::fact(path).is_some_and(Fact::is_client_address) {
         return Err("the client's address is given by `--ip`".to_owned());
     }
     // Names and types are checked here, so that a wrong one is a wrong call.
@@ -404,11 +394,6 @@ fn parse_target(text: &str) -> Result<Target, String> {
         text.rsplit_once('=').ok_or("write URL=STATE, e.g. tcp://device1.internal:22=offline")?;
     let state = TargetState::parse(state).ok_or_else(|| format!("a target is {}", TargetState::FORMS))?;
     Ok(Target { url: parse_url(url)?, state })
-}
-
-/// A status code.
-fn status(text: &str) -> Option<u16> {
-    text.parse().ok().filter(|status| (100..=599).contains(status))
 }
 
 fn parse_secret(text: &str) -> Result<SecretValue, String> {
@@ -492,21 +477,10 @@ fn parse_header(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-fn parse_expectation(text: &str) -> Result<Expectation, String> {
-    match text {
-        "allow" => Ok(Expectation::Allow),
-        "deny" => Ok(Expectation::Deny),
-        "close" => Ok(Expectation::Close),
-        "error" => Ok(Expectation::Error),
-        _ => {
-            if let Some(url) = text.strip_prefix("forward:") {
-                return parse_url(url).map(Expectation::Forward);
-            }
-            let with = |what: &str| text.strip_prefix(what).and_then(status);
-            let wanted = with("respond:").map(Expectation::Respond);
-            wanted.or_else(|| with("deny:").map(Expectation::DenyWith)).ok_or_else(|| {
-                "write `allow`, `deny`, `deny:STATUS`, `close`, `error`, `forward:URL` or `respond:STATUS`".to_owned()
-            })
-        }
+fn parse_outcome(text: &str) -> Result<ExpectedOutcome, String> {
+    match ExpectedOutcome::parse(text) {
+        Ok(Some(outcome)) => Ok(outcome),
+        Ok(None) => Err(format!("write {}", ExpectedOutcome::FORMS)),
+        Err(error) => Err(format!("not an endpoint URL: {error}")),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use policy_core::cel::Value;
 use policy_core::compile::{ActionRef, ConditionRef, Program};
-use policy_core::diagnostic::printable;
+use policy_core::diagnostic::cut;
 use policy_core::evaluate::{AsWritten, Evaluation, Record, Recording};
 use policy_core::ir::Decision;
 use policy_core::outcome::Outcome;
@@ -74,7 +74,7 @@ impl Coverage {
     pub(crate) fn add(&mut self, program: &Program) {
         let file = self.files.entry(program.file().to_owned()).or_default();
         for rule in Phase::ALL.into_iter().flat_map(|phase| program.rules(phase)) {
-            let name = rule.name().map(|name| format!(" `{}`", told(name))).unwrap_or_default();
+            let name = rule.name().map(|name| format!(" `{}`", cut(name, MAX_TOLD))).unwrap_or_default();
             let what = format!("rule #{}{name} never applies", rule.id().index() + 1);
             file.put(Item::Rule(rule.id().index()), rule.position(), what);
             rule.conditions().for_each(|condition| file.add_condition(condition));
@@ -116,7 +116,7 @@ impl FileCoverage {
             let part = text.get(start as usize..end as usize).unwrap_or(text);
             for value in [true, false] {
                 let item = Item::Branch { condition: condition.id().index(), start, end, value };
-                self.put(item, condition.position(), format!("`{}` is never {value}", told(part)));
+                self.put(item, condition.position(), format!("`{}` is never {value}", cut(part, MAX_TOLD)));
             }
         }
     }
@@ -132,15 +132,6 @@ impl FileCoverage {
             let what = format!("the entry {} never decides", entry.network);
             self.put(Item::Entry { action: id, line, column }, entry.position, what);
         }
-    }
-}
-
-/// A text of a policy in one line, long ones cut.
-fn told(text: &str) -> String {
-    let text = printable(text);
-    match text.char_indices().nth(MAX_TOLD) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.into_owned(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The `policy` command: one file per command, one per output format.
 //!
-//! Exit codes, the same in every format: 0 yes; 1 the answer is no; 2 a wrong call or an unreadable file;
+//! Exit codes, the same in every format: 0 success; 1 a negative answer; 2 a usage error or an unreadable file;
 //! 3 an internal error.
 
 #![forbid(unsafe_code)]

@@ -169,7 +169,7 @@ pub(crate) trait ActionType: Sized {
     const ENDS: Ends = Ends::Never;
     /// The fields of its `config`.
     const FIELDS: Declared;
-    /// Fields that are read past, each with what to do about it.
+    /// Fields that are ignored, each with what to do about it.
     const IGNORED: &'static [(&'static str, &'static str)] = &[];
     /// True if its fields are not known.
     const ANY_FIELDS: bool = false;

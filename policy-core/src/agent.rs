@@ -25,6 +25,8 @@ pub(crate) use endpoints::FIELDS as ENDPOINT_FIELDS;
 pub use endpoints::{MAX_DESCRIPTION, MAX_METADATA};
 pub use load::{AgentFiles, load_agent_files};
 pub use merge::merge;
+#[cfg(test)]
+pub(crate) use read::TOP;
 pub(crate) use read::{check_document, is_setting};
 pub use read::{fields, load_agent};
 pub use tunnels::Tunnel;

@@ -19,7 +19,7 @@ pub(crate) use characters::{OddCharacter, is_invisible, plain};
 pub use code::Code;
 pub(crate) use code::{Codes, codes};
 pub use consequences::drop_consequences;
-pub use texts::{counted, did_you_mean, printable, shown_address, steers, summary};
+pub use texts::{counted, cut, did_you_mean, printable, shown_address, steers, summary};
 pub(crate) use texts::{did_you_mean_help, shorten, with_odd};
 pub(crate) use user_info::user_info;
 

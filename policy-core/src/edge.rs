@@ -92,7 +92,7 @@ pub struct Endpoint {
     pub max_connections: Option<Spanned<u32>>,
     /// Its policy.
     pub policy: PolicySource,
-    /// What a reload does whose policy cannot be loaded.
+    /// What a reload does if the policy cannot be loaded.
     pub on_bad_policy: OnBadPolicy,
 }
 
@@ -128,7 +128,7 @@ pub struct InternalEndpoint {
     pub upstream: Spanned<HostPort>,
     /// A policy that runs before the upstream is dialled.
     pub policy: Option<PolicySource>,
-    /// What a reload does whose policy cannot be loaded.
+    /// What a reload does if the policy cannot be loaded.
     pub on_bad_policy: OnBadPolicy,
 }
 
@@ -154,6 +154,12 @@ const INTERNAL: EndpointTraits = EndpointTraits::from_scheme(Scheme::Tcp);
 
 /// Where an edge keeps its state if nothing is said.
 const DEFAULT_STATE_DIR: &str = "./state";
+
+/// The socket of the administration of an edge that says nothing of it, relative to its configuration.
+#[must_use]
+pub fn default_admin_path() -> PathBuf {
+    socket_path(None, None)
+}
 
 /// The socket of the administration: the one that is given, or one in the state folder.
 fn socket_path(given: Option<&str>, state_dir: Option<&str>) -> PathBuf {

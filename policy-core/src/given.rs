@@ -46,6 +46,22 @@ impl GivenFacts {
         }
         Ok(())
     }
+
+    /// True if a fact that is given says something of another one: of itself, of what follows from categories, and of what
+    /// files know of an address. O(facts).
+    #[must_use]
+    pub fn decides(given: Fact, other: Fact) -> bool {
+        let follows = match given.meaning() {
+            Meaning::Categories => {
+                other.is_about_categories() && beside(given, other.meaning()) == Some(other)
+            }
+            Meaning::Address => {
+                other.path().strip_prefix(given.path()).is_some_and(|rest| rest.starts_with('.'))
+            }
+            _ => false,
+        };
+        given == other || follows
+    }
 }
 
 /// What follows from the categories of an address: whether it is one of Tor, and that without a blocklist it is on none.

@@ -19,8 +19,8 @@ use crate::options::CheckOptions;
 use crate::parse::{Document, NodeKind, NodeRef};
 use crate::reader::{DUPLICATE, Fields, Reader};
 use crate::schema::{
-    Choice, CidrItem, Context, Declared, ENTRY_COUNT, Field, FieldDoc, Items, Kind, Literal, Network, Record,
-    Value as AnyValue, rows,
+    Choice, CidrItem, Context, Declared, ENTRY_COUNT, Field, FieldDoc, Items, Kind, Literal, Network, Part,
+    Record, Value as AnyValue, rows,
 };
 use crate::source::{Source, Spanned};
 
@@ -35,14 +35,18 @@ codes! {
     ..list;
 }
 
+/// What rules and files do; true for what is allowed.
+const ACTIONS: &[(&str, bool)] = &[("allow", true), ("deny", false)];
+static IP_POLICIES: Field<Part> = Field::required(
+    "ip_policies",
+    Part::list(POLICY_FIELDS),
+    "ip_policies: [{id: ipp_office, rules: […]}]",
+    "The IP policies.",
+);
 static ID: Field<Literal> = Field::required("id", Literal(64), "id: ipp_office", "The id, `ipp_…`.");
 static CIDR: Field<Network> = Field::required("cidr", Network, "cidr: 203.0.113.0/24", "The network.");
-static ACTION: Field<Choice<bool>> = Field::required(
-    "action",
-    Choice { of: &[("allow", true), ("deny", false)] },
-    "action: allow",
-    "What the rule does.",
-);
+static ACTION: Field<Choice<bool>> =
+    Field::required("action", Choice { of: ACTIONS }, "action: allow", "What the rule does.");
 static DESCRIPTION: Field<Literal> = Field::optional("description", Literal(255), "What it is for.");
 static METADATA: Field<AnyValue> = Field::optional("metadata", AnyValue, "Anything.");
 static RULES: Field<Items<Record<(CidrItem, bool)>>> = Field::optional(
@@ -78,10 +82,12 @@ static FILES: Field<Items<Record<FileItem>>> = Field::optional(
 );
 static FILE_ACTION: Field<Choice<bool>> = Field::required(
     "action",
-    Choice { of: &[("allow", true), ("deny", false)] },
+    Choice { of: ACTIONS },
     "action: deny",
     "What the rules do that the file stands for.",
 );
+/// The fields of a file that is no list.
+pub(crate) const TOP: Declared = &[&IP_POLICIES];
 const POLICY_FIELDS: Declared = &[&ID, &RULES, &FILES, &DESCRIPTION, &METADATA];
 const RULE_FIELDS: Declared = &[&CIDR, &ACTION, &DESCRIPTION, &METADATA];
 /// What answers of the API have beside.
@@ -89,6 +95,12 @@ const IGNORED: &[(&str, &str)] = &[
     ("uri", "it names the object in the API; remove it"),
     ("created_at", "remove it"),
     ("ip_policy_id", "the rule is already listed under its policy; remove this field"),
+];
+
+/// What a page of such answers has beside.
+const PAGE: &[(&str, &str)] = &[
+    ("uri", "it names the list in the API; remove it"),
+    ("next_page_uri", "it names the next page; remove it"),
 ];
 
 /// The table of the fields of an IP policy.
@@ -152,22 +164,22 @@ pub(crate) fn looks_like_ip_policies(document: &Document) -> bool {
     };
     let list = match document.root().map(|root| (root, root.kind())) {
         Some((root, NodeKind::Mapping(_))) => {
-            return Fields::from_node(root).is_some_and(|fields| fields.get("ip_policies").is_some());
+            return Fields::from_node(root).is_some_and(|fields| fields.get(IP_POLICIES.name()).is_some());
         }
         Some((_, NodeKind::Sequence(list))) => list,
         Some((_, NodeKind::Scalar(_))) | None => return false,
     };
     let Some(first) = list.iter().next().and_then(Fields::from_node) else { return false };
-    let has_id = first.get("id").and_then(text).is_some_and(|id| is_id(&id));
+    let has_id = first.get(ID.name()).and_then(text).is_some_and(|id| is_id(&id));
     has_id || is_policy(&first)
 }
 
 /// True for a map with nothing but fields of an IP policy and a rule that has nothing but its own: the id may be wrong.
 fn is_policy(fields: &Fields<'_>) -> bool {
-    let Some(NodeKind::Sequence(rules)) = fields.get("rules").map(NodeRef::kind) else { return false };
+    let Some(NodeKind::Sequence(rules)) = fields.get(RULES.name()).map(NodeRef::kind) else { return false };
     let rule = rules.iter().next().and_then(Fields::from_node);
     let is_rule = |rule: &Fields<'_>| {
-        ["cidr", "action"].iter().all(|key| rule.get(key).is_some()) && has_only(rule, RULE_FIELDS)
+        [CIDR.name(), ACTION.name()].iter().all(|key| rule.get(key).is_some()) && has_only(rule, RULE_FIELDS)
     };
     has_only(fields, POLICY_FIELDS) && rule.as_ref().is_some_and(is_rule)
 }
@@ -176,19 +188,23 @@ fn has_only(fields: &Fields<'_>, declared: Declared) -> bool {
     let is_known = |key: &str| {
         declared.iter().any(|field| field.name() == key) || IGNORED.iter().any(|(name, _)| *name == key)
     };
-    fields.entries.iter().all(|field| field.key == "id" || is_known(field.key))
+    fields.entries.iter().all(|field| field.key == ID.name() || is_known(field.key))
 }
 
 fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Written> {
+    let cx = Context { reader, place: None, owner: ("the file", root.span().at_start()) };
     let list = match root.kind() {
         NodeKind::Mapping(_) => {
-            let fields = Fields::from_node(root)?;
-            let owner = ("the file", root.span().at_start());
-            fields.required(reader, "ip_policies", owner, "ip_policies: [{id: ipp_office, rules: […]}]")?
+            let fields = cx.map(root, cx.owner.0, TOP, PAGE)?;
+            fields.required(
+                reader,
+                IP_POLICIES.name(),
+                cx.owner,
+                "ip_policies: [{id: ipp_office, rules: […]}]",
+            )?
         }
         NodeKind::Scalar(_) | NodeKind::Sequence(_) => root,
     };
-    let cx = Context { reader, place: None, owner: ("the file", root.span().at_start()) };
     let policy: Record<Read> = Record {
         fields: POLICY_FIELDS,
         ignored: IGNORED,
@@ -199,7 +215,7 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Written> {
             let (rules, files) = (rules?, files?);
             if rules.is_none() && files.is_none() {
                 let example = "rules: [{cidr: 203.0.113.0/24, action: allow}]";
-                fields.required(cx.reader, "rules", cx.owner, example)?;
+                fields.required(cx.reader, RULES.name(), cx.owner, example)?;
             }
             Some(Read { id: id?, rules: rules.unwrap_or_default(), files: files.unwrap_or_default() })
         },

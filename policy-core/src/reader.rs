@@ -58,7 +58,7 @@ pub(crate) struct Keys<'k> {
     pub(crate) known: &'k [&'static str],
     /// How many of them, from the first, a message lists.
     pub(crate) shown: usize,
-    /// Keys of old documents that are read past, each with what to do about it.
+    /// Keys of old documents that are ignored, each with what to do about it.
     pub(crate) legacy: &'static [(&'static str, &'static str)],
 }
 
@@ -284,7 +284,7 @@ impl<'d> Reader<'d> {
         }
     }
 
-    /// Reports a field that is not known; false for one that is read past on purpose.
+    /// Reports a field that is not known; false for one that is ignored on purpose.
     pub(crate) fn unknown(&self, field: &Field<'_>, what: &str, keys: Keys<'_>, among: &Fields<'_>) -> bool {
         let key = field.key;
         if let Some((_, advice)) = keys.legacy.iter().find(|(legacy, _)| *legacy == key) {

@@ -27,6 +27,8 @@ use crate::url::EndpointUrl;
 
 pub use expect::{Answered, Expected, ExpectedEffect, ExpectedHeader, ExpectedOutcome, Sent};
 pub use kinds::Availability;
+#[cfg(test)]
+pub(crate) use read::TOP;
 pub(crate) use read::looks_like_scenarios;
 
 /// A file of cases for one policy or configuration.

@@ -52,7 +52,7 @@ impl SessionEnd {
             Self::Stopped => "the agent stops",
             Self::Restart | Self::Reload(_) => "the agent starts a new session",
             Self::Refused(_) => "the agent was refused",
-            Self::Lost(..) => "the agent heard nothing more",
+            Self::Lost(..) => "no heartbeat answered in time",
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use agent_link::Heartbeat;
@@ -11,9 +12,8 @@ use policy_core::agent::{
     AgentConfig, AgentEndpoint, AgentSettings, ConnectCas, ConsoleUi, Secret, Upstream, UpstreamScheme,
     load_agent_files, merge,
 };
-use policy_core::check::{CheckOptions, load_policy};
+use policy_core::check::{CheckOptions, CheckedPolicy, load_policy};
 use policy_core::diagnostic::shown_address;
-use policy_core::endpoint_policy::PolicySource;
 use policy_core::named_file::reason;
 use policy_core::options::EndpointTraits;
 use policy_core::parse::decode;
@@ -93,8 +93,17 @@ impl std::error::Error for OptionsError {}
 /// What was read of configuration files.
 struct Read {
     config: AgentConfig,
+    /// The policies of its endpoints that stand in files, as they were checked.
+    files: Vec<Option<Rc<CheckedPolicy>>>,
     reports: Reports,
     folder: PathBuf,
+}
+
+impl Read {
+    /// The endpoints, each with the policy that it has in a file.
+    fn endpoints(&self) -> impl Iterator<Item = (&AgentEndpoint, Option<&CheckedPolicy>)> {
+        self.config.endpoints.iter().zip(self.files.iter().map(Option::as_deref))
+    }
 }
 
 /// What a check of configuration files says.
@@ -114,13 +123,13 @@ pub struct Checked {
 /// # Errors
 /// [`OptionsError`].
 pub fn check(paths: &[PathBuf]) -> Result<Checked, OptionsError> {
-    let Read { config, reports, folder } = read(paths)?;
-    let not_served = |endpoint| match offer(endpoint, &folder) {
+    let read = read(paths)?;
+    let not_served = |(endpoint, policy)| match offer(endpoint, policy) {
         Err(OptionsError::NotServed(why)) => Some(why),
         _ => None,
     };
-    let skipped = config.endpoints.iter().filter_map(not_served).collect();
-    Ok(Checked { reports, refused: refuse_tunnels(&config).err(), skipped })
+    let skipped = read.endpoints().filter_map(not_served).collect();
+    Ok(Checked { refused: refuse_tunnels(&read.config).err(), reports: read.reports, skipped })
 }
 
 fn refuse_tunnels(config: &AgentConfig) -> Result<(), OptionsError> {
@@ -137,13 +146,14 @@ fn refuse_tunnels(config: &AgentConfig) -> Result<(), OptionsError> {
 /// # Errors
 /// [`OptionsError`].
 pub fn load_setup(paths: &[PathBuf], chosen: &Chosen) -> Result<Loaded, OptionsError> {
-    let Read { config, folder, .. } = read(paths)?;
-    refuse_tunnels(&config)?;
-    let endpoints: Vec<&AgentEndpoint> = match chosen {
-        Chosen::All => config.endpoints.iter().collect(),
+    let read = read(paths)?;
+    let config = &read.config;
+    refuse_tunnels(config)?;
+    let endpoints: Vec<(&AgentEndpoint, Option<&CheckedPolicy>)> = match chosen {
+        Chosen::All => read.endpoints().collect(),
         Chosen::Named(names) => {
             let find = |name: &String| {
-                let found = config.endpoints.iter().find(|it| *it.name.value == **name);
+                let found = read.endpoints().find(|(it, _)| *it.name.value == **name);
                 found.ok_or_else(|| {
                     let known: Vec<_> = config.endpoints.iter().map(|it| &*it.name.value).collect();
                     let known = if known.is_empty() { "it has none".to_owned() } else { known.join(", ") };
@@ -160,8 +170,8 @@ pub fn load_setup(paths: &[PathBuf], chosen: &Chosen) -> Result<Loaded, OptionsE
         return Err(OptionsError::Unfit(message.to_owned()));
     }
     let (mut offers, mut skipped) = (Vec::new(), Vec::new());
-    for endpoint in endpoints {
-        match offer(endpoint, &folder) {
+    for (endpoint, policy) in endpoints {
+        match offer(endpoint, policy) {
             Ok(offer) => offers.push(offer),
             // What nobody has named may be for another agent.
             Err(OptionsError::NotServed(why)) if *chosen == Chosen::All => skipped.push(why),
@@ -171,6 +181,7 @@ pub fn load_setup(paths: &[PathBuf], chosen: &Chosen) -> Result<Loaded, OptionsE
     if offers.is_empty() {
         return Err(OptionsError::NotServed(format!("there is nothing to serve: {}", skipped.join("; "))));
     }
+    let Read { config, folder, .. } = read;
     let mut loaded = finish(config.agent, offers, &folder, Origin::Files(paths.to_vec(), chosen.clone()))?;
     loaded.notes.extend(skipped.into_iter().map(|why| format!("skipped: {why}")));
     Ok(loaded)
@@ -298,27 +309,20 @@ fn read(paths: &[PathBuf]) -> Result<Read, OptionsError> {
     let loaded = load_agent_files(&source, &CheckOptions::default(), &mut named_file);
     let reports = Reports::new(loaded.policies, (source, loaded.findings), outside);
     match loaded.usable {
-        Some(config) => Ok(Read { config, reports, folder: folder.to_owned() }),
+        Some(config) => Ok(Read { config, files: loaded.files, reports, folder: folder.to_owned() }),
         None => Err(OptionsError::Invalid(reports)),
     }
 }
 
-fn offer(endpoint: &AgentEndpoint, folder: &Path) -> Result<Offer, OptionsError> {
+/// What an endpoint offers. The edge gets the text that was checked.
+fn offer(endpoint: &AgentEndpoint, checked: Option<&CheckedPolicy>) -> Result<Offer, OptionsError> {
     let name = &*endpoint.name.value;
     let unfit = |message: String| OptionsError::NotServed(format!("endpoint `{name}`: {message}"));
     let url = &endpoint.url.value;
     if url.scheme() != Scheme::Tcp {
         return Err(unfit(format!("{url} is not a tcp endpoint, and this agent serves no others yet")));
     }
-    let policy = match &endpoint.policy {
-        None => None,
-        Some(PolicySource::File(file)) => {
-            let path = folder.join(&*file.value);
-            let bytes = read_file(&path).map_err(|error| OptionsError::Unreadable(path.clone(), error))?;
-            Some(decode(path.display().to_string(), bytes).0.text().into())
-        }
-        Some(_) => endpoint.policy_json.clone(),
-    };
+    let policy = checked.map(|policy| policy.source().text().into()).or_else(|| endpoint.policy_json.clone());
     Ok(Offer {
         name: name.into(),
         address: url

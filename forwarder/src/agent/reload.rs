@@ -1,6 +1,6 @@
 //! The configuration, read again while the agent runs.
 //!
-//! Before each new connection who vouches for the edge and the authtoken are read, so that a CA or a token is exchanged
+//! Before each new connection the CAs and the authtoken are read, so that a CA or a token is exchanged
 //! by exchanging a file. All of it is read where that is asked for. What cannot be used changes nothing.
 
 use super::options::{Loaded, OptionsError};
@@ -12,7 +12,7 @@ use crate::net::tls::client::client_config;
 pub(super) enum Due {
     /// It was read just now.
     Nothing,
-    /// Who vouches for the edge, and the authtoken.
+    /// The CAs that the edge is verified with, and the authtoken.
     Trust,
     /// Everything.
     All,
@@ -39,7 +39,7 @@ pub(super) async fn renewed(setup: Setup, due: Due) -> Setup {
     }
 }
 
-/// Reads who vouches for the edge, and the authtoken. Where the configuration cannot be read, the file of the CAs still
+/// Reads the CAs and the authtoken. Where the configuration cannot be read, the file of the CAs still
 /// is: nobody who exchanges it has to do with what else was written.
 async fn trusting_anew(setup: Setup) -> Setup {
     let error = match read(&setup).await {
@@ -58,7 +58,7 @@ async fn with_cas_read_again(setup: Setup) -> Setup {
     match tokio::task::spawn_blocking(move || client_config(&cas)).await {
         Ok(Ok(tls)) => Setup { tls, ..setup },
         Ok(Err(error)) => {
-            tracing::warn!(%error, "the CAs cannot be read, keeping the previous ones");
+            tracing::warn!(%error, "the CAs cannot be read; the previous ones stay in force");
             setup
         }
         Err(_) => setup,
@@ -83,7 +83,7 @@ async fn read_all(setup: &Setup) -> Option<Setup> {
             Some(setup)
         }
         Err(error) => {
-            tracing::error!(%error, "invalid configuration, keeping the previous one");
+            tracing::error!(%error, "invalid configuration; the previous one stays in force");
             None
         }
     }
@@ -96,7 +96,7 @@ async fn read(setup: &Setup) -> Option<Result<Loaded, OptionsError>> {
     Some(loaded.unwrap_or_else(|error| Err(OptionsError::Unfit(error.to_string()))))
 }
 
-/// True if something has changed that the edge is told, or that says how it is reached. Who vouches for it matters to
+/// True if something has changed that the edge is told, or that says how it is reached. Its CAs matter to
 /// the next connection.
 fn needs_new_session(old: &Setup, new: &Setup) -> bool {
     old.server != new.server

@@ -24,7 +24,7 @@ pub struct Setup {
     pub server: HostPort,
     /// Whom its certificate must be for.
     pub server_name: ServerName<'static>,
-    /// Which authorities vouch for it.
+    /// Which authorities sign its certificate.
     pub tls: Arc<ClientConfig>,
     /// Where they are read again.
     pub cas: TrustedCas,
@@ -154,7 +154,7 @@ pub enum Origin {
         command: Box<TcpCommand>,
         /// The edge.
         connect_url: Option<String>,
-        /// Which authorities vouch for it.
+        /// Which authorities sign its certificate.
         connect_cas: Option<String>,
     },
 }

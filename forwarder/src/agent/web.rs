@@ -63,7 +63,7 @@ fn answer<B>(request: &Request<B>, status: &Status, allowed: &[Box<str>]) -> Res
         );
     }
     if request.method() != Method::GET {
-        return reply(StatusCode::METHOD_NOT_ALLOWED, &json!({"msg": "this API only tells"}));
+        return reply(StatusCode::METHOD_NOT_ALLOWED, &json!({"msg": "this API is read-only"}));
     }
     match request.uri().path() {
         "/api/status" => reply(StatusCode::OK, &json!(status.view())),

@@ -12,8 +12,8 @@ use crate::cmd::exit::{Exit, fail};
 #[derive(Debug, Parser)]
 #[command(name = "forwarder", version, about, max_term_width = 100, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 yes, 1 the answer is no, 2 a wrong call or an unusable configuration, \
-3 an internal error or an incomplete run."
+    after_help = "Exit codes: 0 success, 1 a negative answer (findings, denied, not found), 2 a usage error or an \
+unusable configuration, 3 an internal error or an incomplete run."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]

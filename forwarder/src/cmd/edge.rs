@@ -112,8 +112,7 @@ fn run_ca(args: &Ca) -> Exit {
     let shown = match (&args.command, &agents.tls) {
         (CaCommand::Rotate(_), Some(given)) => {
             let file = &given.certificate;
-            let message =
-                format!("the edge shows the certificate in `{file}`: replace that file and its key");
+            let message = format!("the edge uses the certificate in `{file}`: replace that file and its key");
             return fail(Exit::Usage, message);
         }
         (CaCommand::Rotate(_), None) => certificates::rotate(&state, &agents.names),

@@ -291,10 +291,7 @@ impl Served {
     }
 
     fn write_event(&self, event: serde_json::Result<String>) {
-        match event {
-            Ok(line) => self.events.send(line),
-            Err(error) => tracing::error!(%error, "an event could not be written"),
-        }
+        self.events.event(event);
     }
 }
 

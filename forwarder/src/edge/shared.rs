@@ -66,9 +66,6 @@ impl Shared {
 
     /// Writes an event that was made.
     pub(super) fn write_event(&self, event: serde_json::Result<String>) {
-        match event {
-            Ok(line) => self.events.send(line),
-            Err(error) => tracing::error!(%error, "an event could not be written"),
-        }
+        self.events.event(event);
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use policy_core::cel::Part;
 use policy_core::compile::{ConditionRef, RuleRef};
-use policy_core::diagnostic::printable;
+use policy_core::diagnostic::cut;
 use policy_core::evaluate::Record;
 
 use super::ended_run::EndedRun;
@@ -76,10 +76,5 @@ fn explain_condition(
 /// A text on one line, cut where it becomes long.
 pub(super) fn shown(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut chars = line.chars();
-    let mut out: String = chars.by_ref().take(MAX_SHOWN).collect();
-    if chars.next().is_some() {
-        out.push('…');
-    }
-    printable(&out).into_owned()
+    cut(&line, MAX_SHOWN).into_owned()
 }

@@ -24,7 +24,7 @@ static ENDPOINTS: Field<Part> = Field::optional("endpoints", Part::list(ENDPOINT
 static TUNNELS: Field<Part> =
     Field::optional("tunnels", Part::new("map of tunnels"), "The same as it was written until version 2.");
 /// The fields at the top.
-const TOP: Declared = &[&VERSION, &AGENT, &ENDPOINTS, &TUNNELS];
+pub(crate) const TOP: Declared = &[&VERSION, &AGENT, &ENDPOINTS, &TUNNELS];
 
 /// The fields of `ngrok.yml`, as its documentation lists them.
 ///
@@ -161,7 +161,7 @@ fn is_known(key: &str, flat: bool) -> bool {
     is_at_top(key) || (flat && is_setting(key))
 }
 
-/// Fields of version 2 that are read past, each with what to do about it.
+/// Fields of version 2 that are ignored, each with what to do about it.
 const OLD_IGNORED: &[(&str, &str)] =
     &[("region", "remove it: the agent connects to the nearest region by itself")];
 

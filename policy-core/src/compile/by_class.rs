@@ -27,7 +27,7 @@ impl Program {
     /// True if the client's address is all that its rules read of a connection, if they read anything.
     #[must_use]
     pub fn reads_client_address_only(&self) -> bool {
-        self.needs().iter().all(|fact| fact.role == Role::Client)
+        self.needs().iter().all(|fact| fact.is_client_address())
     }
 
     /// True if it may forward to a target that is known for each connection only.
@@ -37,7 +37,7 @@ impl Program {
 }
 
 fn reads_client(expression: &Expression) -> bool {
-    expression.reads().iter().any(|fact| fact.role == Role::Client)
+    expression.reads().iter().any(|fact| fact.is_client_address())
 }
 
 fn is_by_class(condition: &Condition) -> bool {

@@ -124,7 +124,7 @@ impl Program {
         conditions.chain(expressions_of(&lowering.steps)).for_each(|it| needs.extend(it.reads()));
         let keeps_results = needs.iter().any(|fact| fact.result().is_some());
         if lowering.steps.iter().any(|step| step.tests_client()) {
-            needs.extend(variables::fact("conn.client_ip"));
+            needs.extend(variables::facts().find(|fact| fact.is_client_address()));
         }
         needs.sort_unstable();
         needs.dedup();

@@ -14,7 +14,18 @@ pub(crate) fn shorten(text: &str) -> Cow<'_, str> {
     {
         return shorten(&masked).into_owned().into();
     }
-    match text.char_indices().nth(MAX) {
+    cut(text, MAX)
+}
+
+/// User text in one line: [`printable`], and cut behind so many characters.
+///
+/// ```
+/// use policy_core::diagnostic::cut;
+/// assert_eq!((&*cut("a\nbc", 3), &*cut("a\nbc", 4)), ("a\\nb…", "a\\nbc"));
+/// ```
+#[must_use]
+pub fn cut(text: &str, max: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(max) {
         Some((at, _)) => format!("{}…", printable(text.get(..at).unwrap_or_default())).into(),
         None => printable(text),
     }

@@ -28,7 +28,7 @@ static ON_BAD_POLICY: Field<Choice<OnBadPolicy>> = Field::default(
     "on_bad_policy",
     Choice { of: &[("keep", OnBadPolicy::Keep), ("refuse", OnBadPolicy::Refuse)] },
     "keep",
-    "What a reload does whose policy cannot be loaded.",
+    "What a reload does if the policy cannot be loaded.",
 );
 static INTERNAL_URL: Field<TcpUrl> = Field::required(
     "url",

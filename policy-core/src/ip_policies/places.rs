@@ -2,7 +2,7 @@
 
 use ipnetwork::IpNetwork;
 
-use super::{ListReader, ReadList};
+use super::{ACTION, ACTIONS, CIDR, FILES, ID, IP_POLICIES, ListReader, PATH, RULES, ReadList};
 use crate::diagnostic::Diagnostics;
 use crate::lpm::cidr;
 use crate::options::CheckOptions;
@@ -43,21 +43,28 @@ pub fn find_network(
 ) -> Option<ListedAt> {
     let document = parse::parse(source, &CheckOptions::default().limits, &mut Diagnostics::default());
     let root = document.root()?;
-    let list = Fields::from_node(root).and_then(|fields| fields.get("ip_policies")).unwrap_or(root);
-    let policy = items(list).filter_map(Fields::from_node).find(|policy| text(policy, "id") == Some(id))?;
-    let action = if allow { "allow" } else { "deny" };
+    let list = Fields::from_node(root).and_then(|fields| fields.get(IP_POLICIES.name())).unwrap_or(root);
+    let policy =
+        items(list).filter_map(Fields::from_node).find(|policy| text(policy, ID.name()) == Some(id))?;
+    let action = ACTIONS.iter().find(|(_, allows)| *allows == allow).map(|(action, _)| *action)?;
     let of = |key: &str| {
         let entries = policy.get(key).into_iter().flat_map(items).filter_map(Fields::from_node);
-        entries.filter(|entry| text(entry, "action") == Some(action)).collect::<Vec<_>>()
+        // Rules and files call it alike.
+        entries.filter(|entry| text(entry, ACTION.name()) == Some(action)).collect::<Vec<_>>()
     };
     let is_it = |rule: &&Fields<'_>| {
-        text(rule, "cidr").and_then(|text| cidr(text).ok()).is_some_and(|parsed| parsed.network == network)
+        text(rule, CIDR.name())
+            .and_then(|text| cidr(text).ok())
+            .is_some_and(|parsed| parsed.network == network)
     };
-    if let Some(rule) = of("rules").iter().find(is_it).and_then(|rule| rule.get("cidr")) {
+    if let Some(rule) = of(RULES.name()).iter().find(is_it).and_then(|rule| rule.get(CIDR.name())) {
         let line = source.position(rule.span().start).line;
         return Some(ListedAt { file: source.name().to_owned(), line });
     }
-    of("files").iter().filter_map(|file| text(file, "path")).find_map(|path| in_list(path, network, read))
+    of(FILES.name())
+        .iter()
+        .filter_map(|file| text(file, PATH.name()))
+        .find_map(|path| in_list(path, network, read))
 }
 
 fn in_list(path: &str, network: IpNetwork, read: ReadList<'_>) -> Option<ListedAt> {

@@ -1,6 +1,7 @@
 //! The names of all declared fields of policies and configurations, and which of them have secret values.
 
 use crate::actions;
+use crate::phase::Phase;
 use crate::reader::FieldNames;
 use crate::schema::{Below, Declared};
 use crate::settings;
@@ -10,8 +11,9 @@ pub(super) fn collect() -> FieldNames {
     let mut names = FieldNames::default();
     names.secret.extend(COMMON.iter().copied());
     names.known.extend(names.secret.iter().copied());
-    names.known.extend(["type", "config", "agent", "endpoints", "tunnels"]);
-    names.known.extend(["version", "on_tcp_connect", "on_http_request", "on_http_response"]);
+    names.known.extend(["type", "config"]);
+    names.known.extend(Phase::ALL.map(Phase::name));
+    names.known.extend(TOP.iter().copied());
     names.holders.extend(["agent", "config"]);
     for declared in [actions::FIELDS, settings::FIELDS].into_iter().flatten() {
         add(&mut names, declared, None);
@@ -22,6 +24,29 @@ pub(super) fn collect() -> FieldNames {
 /// Names under which secrets are kept that are no fields here: a field may be made up. The last ones are those of HAR
 /// files.
 const COMMON: &[&str] = &["auth", "users", "cookies", "postData", "queryString"];
+
+/// Fields at the top of configurations, which are declared above this file; a test of lint compares.
+const TOP: &[&str] = &[
+    "version",
+    "agent",
+    "endpoints",
+    "tunnels",
+    "state_dir",
+    "internal_endpoints",
+    "agents",
+    "admin",
+    "public_tcp_ports",
+    "public_tcp_listen",
+    "ip_policies",
+    "events",
+    "limits",
+    "shutdown",
+    "policy",
+    "geoip",
+    "categories",
+    "defaults",
+    "cases",
+];
 
 /// Adds declared fields; true if one is secret. Declarations are nested a few levels deep.
 fn add(names: &mut FieldNames, declared: Declared, above: Option<&'static str>) -> bool {

@@ -385,3 +385,25 @@ fn what_is_too_large_is_told_whatever_runs_of_it() {
         assert_eq!(look(1 << 20), (true, vec![]), "{what}");
     }
 }
+
+/// What follows a secret field in a text that cannot be read ends it only if it is known as a field.
+#[test]
+fn fields_at_the_top_of_every_file_are_known() {
+    let tops = [crate::edge::TOP_FIELDS, crate::agent::TOP, crate::ip_policies::TOP, crate::scenarios::TOP];
+    let names = tops.into_iter().flat_map(crate::schema::names);
+    for name in names.chain(crate::phase::Phase::ALL.map(crate::phase::Phase::name)) {
+        assert!(crate::language::language().names.known.contains(name), "{name}");
+    }
+}
+
+/// A list of IP policies in a map has no other fields than its own and those of answers of the API.
+#[test]
+fn unknown_fields_beside_ip_policies_are_reported() {
+    let lint = |text: &str| {
+        let source = Source::new("ip.yml", text);
+        lint_as(&source, DocumentKind::IpPolicies, &CheckOptions::default()).diagnostics
+    };
+    let found = lint("ip_policies: []\nip_policys: []\n");
+    assert_eq!((found.errors(), found.iter().next().map(|it| it.code.id)), (1, Some("TP302")), "{found:?}");
+    assert_eq!(lint("ip_policies: []\nnext_page_uri: null\n").errors(), 0);
+}

@@ -1,6 +1,6 @@
 //! What browsers and proxies record of HTTP: an entry of a HAR file as a request, or as a response.
 //!
-//! Fields that this needs are read like those of every other file; what else recorders write is read past.
+//! Fields that this needs are read like those of every other file; what else recorders write is ignored.
 //! Source: HTTP Archive 1.2 (w3c.github.io/web-performance, 2012), and what browsers make of it.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};

@@ -1,5 +1,7 @@
 //! What a case expects, each part with its place.
 
+use std::fmt;
+
 use super::kinds::{TargetUrl, status};
 use crate::diagnostic::Diagnostic;
 use crate::message::is_token;
@@ -7,7 +9,7 @@ use crate::parse::{NodeKind, NodeRef, Plain, PlainMap};
 use crate::reader::{Fields, head};
 use crate::schema::{Context, Declared, Field, Integer, Kind, Literal, RELATED_FIELD, Record};
 use crate::source::{Span, Spanned};
-use crate::url::EndpointUrl;
+use crate::url::{EndpointUrl, UrlError};
 
 /// What is expected: all that is given has to hold.
 #[derive(Clone, Debug)]
@@ -31,7 +33,6 @@ pub struct Expected {
 
 /// How a connection or request ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum ExpectedOutcome {
     /// Forwarded, or let through to an upstream.
     Allow,
@@ -49,6 +50,65 @@ pub enum ExpectedOutcome {
     Respond(u16),
     /// The endpoint's own upstream gets it.
     Upstream,
+}
+
+impl ExpectedOutcome {
+    /// The forms that [`Self::parse`] reads.
+    pub const FORMS: &'static str =
+        "`allow`, `upstream`, `deny`, `deny:STATUS`, `close`, `error`, `forward:URL` or `respond:STATUS`";
+
+    /// Reads a word of a command line; `None` for a form that it is not, with the URL's own error for one of those.
+    ///
+    /// ```
+    /// use policy_core::scenarios::ExpectedOutcome;
+    /// assert_eq!(ExpectedOutcome::parse("deny:403"), Ok(Some(ExpectedOutcome::DenyWith(403))));
+    /// assert_eq!(ExpectedOutcome::parse("deny:4030"), Ok(None));
+    /// assert!(ExpectedOutcome::parse("forward:device1").is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// A target that is no URL of an endpoint.
+    pub fn parse(text: &str) -> Result<Option<Self>, UrlError> {
+        let with = |what: &str| text.strip_prefix(what).and_then(status);
+        Ok(Some(match text {
+            "allow" => Self::Allow,
+            "upstream" => Self::Upstream,
+            "deny" => Self::Deny,
+            "close" => Self::Close,
+            "error" => Self::Error,
+            _ if text.starts_with("forward:") => {
+                Self::Forward(EndpointUrl::parse(text.strip_prefix("forward:").unwrap_or_default())?)
+            }
+            _ => match with("respond:").map(Self::Respond).or_else(|| with("deny:").map(Self::DenyWith)) {
+                Some(outcome) => outcome,
+                None => return Ok(None),
+            },
+        }))
+    }
+
+    /// The target, if it is a forward.
+    #[must_use]
+    pub const fn target(&self) -> Option<&EndpointUrl> {
+        match self {
+            Self::Forward(url) => Some(url),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ExpectedOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allow => f.write_str("allow"),
+            Self::Forward(url) => write!(f, "forward to {url}"),
+            Self::Deny => f.write_str("deny"),
+            Self::DenyWith(status) => write!(f, "deny with {status}"),
+            Self::Close => f.write_str("close"),
+            Self::Error => f.write_str("error (failed closed)"),
+            Self::Respond(status) => write!(f, "respond with {status}"),
+            Self::Upstream => f.write_str("upstream"),
+        }
+    }
 }
 
 /// What a client is answered.

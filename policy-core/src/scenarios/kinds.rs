@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::facts::GivenFacts;
+use crate::facts::{Fact, GivenFacts};
 use crate::parse::{NodeKind, NodeRef};
 use crate::reader::{Field, Fields, head};
 use crate::schema::{Context, FilePath, Kind, Record};
 use crate::source::{Span, Spanned};
 use crate::url::EndpointUrl;
+use crate::variables;
 
 use super::FileOr;
 
@@ -143,7 +144,7 @@ impl Kind for Targets {
             let state = Availability::parse(text.value);
             if state.is_none() {
                 let help = format!("write {}", Availability::FORMS);
-                cx.invalid(text.span, "this is nothing that becomes of a target", help);
+                cx.invalid(text.span, "unknown state of a target", help);
             }
             Some((url?, state?))
         };
@@ -165,7 +166,7 @@ impl Kind for Facts {
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Self::Value> {
         let read = |field: Field<'d>| {
-            if field.key == "conn.client_ip" {
+            if variables::fact(field.key).is_some_and(Fact::is_client_address) {
                 cx.invalid(field.span, "the client's address is given by `ip`", "write `ip: …` instead");
                 return None;
             }

@@ -117,7 +117,7 @@ static THEN: Field<Part> = Field::optional(
     "Further steps with the counts of those before; what one does not say is that of the case.",
 );
 
-pub(super) const TOP: Declared = &[&POLICY, &AGENTS, &IP_POLICIES, &GEOIP, &CATEGORIES, &DEFAULTS, &CASES];
+pub(crate) const TOP: Declared = &[&POLICY, &AGENTS, &IP_POLICIES, &GEOIP, &CATEGORIES, &DEFAULTS, &CASES];
 const ASKED: Declared = &[
     &IP,
     &ENDPOINT,

@@ -307,7 +307,7 @@ impl Kind for HeaderValue {
 pub(crate) struct Record<T: 'static> {
     /// The fields.
     pub(crate) fields: Declared,
-    /// Keys that are read past, each with what to do about it.
+    /// Keys that are ignored, each with what to do about it.
     pub(crate) ignored: &'static [(&'static str, &'static str)],
     /// Reads the type.
     pub(crate) read: for<'r, 'd> fn(&Fields<'d>, &Context<'r, 'd>) -> Option<T>,

@@ -15,7 +15,7 @@ use crate::schema::{
 use crate::source::Spanned;
 use crate::url::HostPort;
 
-/// Which authorities vouch for the service.
+/// Which authorities sign the certificate of the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectCas {
@@ -234,9 +234,9 @@ pub(crate) const FIELDS: Declared = &[
 
 /// Fields of `agent` that the changelog names and nothing describes.
 pub(crate) const IGNORED: &[(&str, &str)] = &[
-    ("tcp_keepalive", "its shape is not documented; it is read past"),
-    ("tcp_keepalive_interval", "its shape is not documented; it is read past"),
-    ("local_storage", "its shape is not documented; it is read past"),
+    ("tcp_keepalive", "its shape is not documented; it is ignored"),
+    ("tcp_keepalive_interval", "its shape is not documented; it is ignored"),
+    ("local_storage", "its shape is not documented; it is ignored"),
 ];
 
 /// How the agent itself works.
@@ -249,7 +249,7 @@ pub struct AgentSettings {
     pub api_key: Option<Secret>,
     /// The service to connect to; ngrok's, if there is none.
     pub connect_url: Option<Spanned<HostPort>>,
-    /// Which authorities vouch for it.
+    /// Which authorities sign its certificate.
     pub connect_cas: ConnectCas,
     /// The network interface to connect from.
     pub connect_interface: Option<Box<str>>,

@@ -66,7 +66,7 @@ pub(super) async fn reach(offer: &Offer, header: &ProxyHeader, dialer: &Dialer) 
         let client = header.client_addr.parse().map_err(|_| {
             io::Error::new(
                 io::ErrorKind::InvalidData,
-                "the edge names no client that a PROXY header could tell",
+                "the edge gives no client address for the PROXY header",
             )
         })?;
         upstream.write_all(&version.header(client, upstream.peer_addr()?)).await?;

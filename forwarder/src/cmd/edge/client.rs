@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use forwarder::base::files::read_file;
 use forwarder::edge::generation::admin_socket;
+use policy_core::edge::default_admin_path;
 use serde_json::{Value, json};
 
 use self::address::ApiAddress;
@@ -21,9 +22,6 @@ pub(in crate::cmd::edge) use self::named::Kind;
 pub(in crate::cmd::edge) use self::table::{Column, table};
 pub(in crate::cmd::edge) use self::time::parse as parse_time;
 use crate::cmd::exit::{Exit, fail};
-
-/// Where the socket of the admin API is without settings, below the folder of the configuration.
-const USUAL_SOCKET: &str = "state/admin.sock";
 
 /// Which edge is asked, and how the answer is shown.
 #[derive(Args, Debug)]
@@ -123,7 +121,7 @@ impl Api {
     pub(in crate::cmd::edge) fn open_running(reach: &Reach) -> Result<Self, Failure> {
         Self::open_by(reach, |config| {
             socket_of(config).or_else(|failure| {
-                let usual = config.parent().unwrap_or(Path::new("")).join(USUAL_SOCKET);
+                let usual = config.parent().unwrap_or(Path::new("")).join(default_admin_path());
                 if usual.exists() { Ok(usual) } else { Err(failure) }
             })
         })
@@ -137,7 +135,7 @@ impl Api {
             (Some(url), ..) => ApiAddress::at(url, reach.ca.as_deref()).map_err(Failure::Usage)?,
             (None, Some(config), _) => ApiAddress::Socket(socket_of(config)?),
             (None, None, Some(socket)) => ApiAddress::Socket(socket.clone()),
-            (None, None, None) => ApiAddress::Socket(Path::new(".").join(USUAL_SOCKET)),
+            (None, None, None) => ApiAddress::Socket(default_admin_path()),
         };
         Ok(Self { client: Client::new(address), json: reach.json })
     }

@@ -31,8 +31,8 @@ pub(super) enum FieldKind {
     Texts,
     /// An object with `id` and `uri`.
     Ref,
-    /// A text, a time or an object; null where there is none.
-    Maybe,
+    /// Such a value, or null where there is none.
+    Maybe(&'static FieldKind),
 }
 
 /// The fields of an item, by name.
@@ -55,7 +55,7 @@ macro_rules! field_types {
 field_types!(String: Text, Timestamp: Time, bool: Flag, u16: Number, Vec<String>: Texts);
 
 impl<T: FieldType> FieldType for Option<T> {
-    const KIND: FieldKind = FieldKind::Maybe;
+    const KIND: FieldKind = FieldKind::Maybe(&T::KIND);
 }
 
 /// An item of a list.
@@ -111,7 +111,7 @@ impl FieldKind {
             Self::Number => Type::Int,
             Self::Texts => parsed("list(string)"),
             Self::Ref => parsed("map(string, string)"),
-            Self::Maybe => Type::Dyn,
+            Self::Maybe(_) => Type::Dyn,
         }
     }
 }
@@ -223,12 +223,10 @@ impl Host for Item<'_> {
         let unknown = || cel::Fault::UnknownName(name.into());
         let field = name.strip_prefix("obj.").ok_or_else(unknown)?;
         let (_, kind) = self.fields.iter().find(|(known, _)| *known == field).ok_or_else(unknown)?;
+        let kind = if let FieldKind::Maybe(kind) = kind { *kind } else { kind };
         match (kind, self.json.get(field)) {
             (_, None | Some(Json::Null)) => Ok(Value::Null),
             (FieldKind::Time, Some(Json::String(text))) => time_of(text).ok_or_else(unknown),
-            (FieldKind::Maybe, Some(Json::String(text))) if field.ends_with("_at") => {
-                time_of(text).ok_or_else(unknown)
-            }
             (_, Some(Json::String(text))) => Ok(Value::text(text.as_str())),
             (_, Some(Json::Bool(flag))) => Ok(Value::Bool(*flag)),
             (FieldKind::Number, Some(number)) => number.as_i64().map(Value::Int).ok_or_else(unknown),

@@ -418,7 +418,10 @@ fn every_list_takes_a_filter_over_the_fields_it_shows() {
                 filter::FieldKind::Number => format!("obj.{name} > -1"),
                 filter::FieldKind::Texts => format!("!('nothing' in obj.{name})"),
                 filter::FieldKind::Ref => format!("obj.{name}.id != ''"),
-                filter::FieldKind::Maybe => format!("obj.{name} == null || obj.{name} != 'nothing'"),
+                filter::FieldKind::Maybe(filter::FieldKind::Time) => {
+                    format!("obj.{name} == null || obj.{name} < timestamp('2999-01-01T00:00:00Z')")
+                }
+                filter::FieldKind::Maybe(_) => format!("obj.{name} == null || obj.{name} != 'nothing'"),
             };
             let query: String = filter.bytes().map(|byte| format!("%{byte:02X}")).collect();
             let (status, left) = api.get(&format!("/{}?filter={query}", list.path));

@@ -177,7 +177,7 @@ struct RefusedAgent {
     why: Rejection,
 }
 
-/// Why an agent is not let in.
+/// Why an agent is refused.
 struct Rejection {
     refusal: Refusal,
     /// Whose authtoken it has, if it is anybody's.

@@ -18,7 +18,7 @@ use rcgen::KeyPair;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
 use super::files;
-use super::issue::{Authority, fingerprint, has_ended, later, now, pem, vouches_for};
+use super::issue::{Authority, fingerprint, has_ended, later, now, pem, verify_chain};
 use crate::control::private;
 use crate::net::tls::{files as tls_files, provider};
 
@@ -73,7 +73,7 @@ pub(super) fn own(state_dir: &Path, names: &[Box<str>], now: UnixTime) -> io::Re
     }
     let (chain, key) = authority.issue(names, now)?;
     // What agents would refuse is not shown to them, and not written.
-    vouches_for(&authority.certificate, &chain, names, now).map_err(|error| {
+    verify_chain(&authority.certificate, &chain, names, now).map_err(|error| {
         let names = names.join(", ");
         let message = format!("this CA may not sign for the names {names} ({error}); {}", anew());
         tls_files::refuse(&folder.path(BUNDLE), message)
@@ -195,7 +195,7 @@ impl Folder {
         let edge = tls_files::certificates(&self.path(EDGE)).ok()?;
         let (edge, now) = (edge.first()?, now());
         let previous = tls_files::certificates(&self.path(PREVIOUS)).unwrap_or_default();
-        previous.into_iter().find(|authority| vouches_for(authority, edge, &[], now).is_ok())
+        previous.into_iter().find(|authority| verify_chain(authority, edge, &[], now).is_ok())
     }
 
     fn write_authority(&self, authority: &Authority) -> io::Result<()> {
@@ -241,7 +241,7 @@ impl Folder {
         let until = later(now, RENEWAL_DAYS);
         let first = chain.first()?;
         let signs = rustls::sign::CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider()).is_ok();
-        let lasts = vouches_for(&authority.certificate, first, names, until).is_ok();
+        let lasts = verify_chain(&authority.certificate, first, names, until).is_ok();
         (signs && lasts).then_some((chain, key))
     }
 

@@ -45,7 +45,7 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    /// A new one that may vouch for these names only.
+    /// A new one that may sign for these names only.
     pub(super) fn make(names: &[Box<str>], now: UnixTime) -> io::Result<Self> {
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let mut params = params(&key, now, AUTHORITY_DAYS)?;
@@ -109,7 +109,7 @@ fn common_name(text: &str) -> DistinguishedName {
     name
 }
 
-/// Names and addresses that the authority may vouch for, and none of the kind that is not among them.
+/// Names and addresses that the authority may sign for, and none of the kind that is not among them.
 fn constraints(names: &[Box<str>]) -> NameConstraints {
     let subtree = |name: &str| match name.parse::<IpAddr>() {
         Ok(address) => GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(
@@ -134,7 +134,7 @@ fn constraints(names: &[Box<str>]) -> NameConstraints {
 }
 
 /// What a client that trusts only this authority says of a certificate.
-pub(super) fn vouches_for(
+pub(super) fn verify_chain(
     authority: &CertificateDer<'static>,
     certificate: &CertificateDer<'_>,
     names: &[Box<str>],

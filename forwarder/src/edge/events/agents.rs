@@ -98,7 +98,7 @@ struct RefusedEndpoint<'a> {
     refused_before: Option<u64>,
 }
 
-/// The event of an agent that was not let in, as one line of JSON without the line break.
+/// The event of an agent that was refused, as one line of JSON without the line break.
 ///
 /// # Errors
 /// None that can occur: every key is a string.

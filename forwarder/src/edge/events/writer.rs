@@ -64,15 +64,20 @@ impl EventWriter {
         }
     }
 
+    /// Queues an event that was made.
+    pub fn event(&self, made: serde_json::Result<String>) {
+        match made {
+            Ok(line) => self.send(line),
+            Err(error) => tracing::error!(%error, "an event could not be written"),
+        }
+    }
+
     /// Tells the end of a connection. A refused one is counted alone where refusals come too fast.
     pub fn closed(&self, closed: &Closed<'_>) {
         if closed.relayed.is_none() && !self.refusals.record(closed, Instant::now()) {
             return;
         }
-        match tcp_connection_closed(closed) {
-            Ok(line) => self.send(line),
-            Err(error) => tracing::error!(%error, "an event could not be written"),
-        }
+        self.event(tcp_connection_closed(closed));
     }
 
     /// Exchanges the outputs before the next line is written.

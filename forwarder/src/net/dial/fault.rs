@@ -49,7 +49,7 @@ impl fmt::Display for TlsFault {
 
 impl std::error::Error for TlsFault {}
 
-/// True if nobody whom the agent trusts vouches for the edge: waiting does not help.
+/// True if no authority that the agent trusts has signed the edge's certificate: waiting does not help.
 pub(crate) fn is_untrusted(error: &io::Error) -> bool {
     let fault = error.get_ref().and_then(|it| it.downcast_ref::<TlsFault>());
     fault.is_some_and(|fault| fault.untrusted)

@@ -55,7 +55,7 @@ impl fmt::Display for ProxyUrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Scheme => "the URL of the proxy begins with none of `http://`, `https://` and `socks5://`",
-            Self::Address => "the URL of the proxy has no host, or a port that is none",
+            Self::Address => "the URL of the proxy has no host, or an invalid port",
             Self::Rest => "the URL of the proxy continues after host and port",
             Self::Credentials => {
                 "user or password in the URL of the proxy are broken: percent-encode `:`, `@`, `/` and `%`; \

@@ -79,7 +79,7 @@ async fn log_in(stream: &mut Connection, credentials: Option<&Credentials>) -> i
                 _ => Err(refused("the proxy refuses user and password")),
             }
         }
-        (NONE_FITS, Some(_)) => Err(refused("the proxy takes neither user and password nor none")),
+        (NONE_FITS, Some(_)) => Err(refused("the proxy offers no authentication method that fits")),
         (NONE_FITS, None) => Err(refused("the proxy asks for user and password")),
         _ => Err(invalid(format!("the proxy chose a login that was not offered ({method})"))),
     }

@@ -311,7 +311,7 @@ async fn socks5_proxies_that_say_no() {
     let to = target("edge.example.com:4443");
     let answers: [(&'static [u8], &str); 10] = [
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak socks5"),
-        (&[5, 0xFF], "takes neither user and password nor none"),
+        (&[5, 0xFF], "offers no authentication method that fits"),
         (&[5, 1], "a login that was not offered (1)"),
         (&[5], "before its answer was complete"),
         (&[], "before its answer was complete"),

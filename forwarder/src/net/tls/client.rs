@@ -8,7 +8,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::{files, provider};
 
-/// Which authorities vouch for the other side.
+/// Which authorities sign the certificate of the other side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrustedCas {
     /// The public ones that this program knows.

@@ -199,17 +199,7 @@ impl EvalInputs {
 
 /// True if policies read a fact that was given, or one that follows from it.
 fn is_read(path: &str, needs: &[Fact]) -> bool {
-    needs.iter().any(|fact| {
-        let needed = fact.path();
-        let follows = match path.strip_suffix("categories") {
-            Some(of) => {
-                needed.strip_prefix(of).is_some_and(|rest| matches!(rest, "is_tor_node" | "is_on_blocklist"))
-            }
-            // Files are asked for what they know of it.
-            None => path == "conn.server_ip" && needed.starts_with("conn.server_ip."),
-        };
-        needed == path || follows
-    })
+    variables::fact(path).is_some_and(|given| needs.iter().any(|needed| GivenFacts::decides(given, *needed)))
 }
 
 /// What is known of one connection: what the call says, else what its files say.

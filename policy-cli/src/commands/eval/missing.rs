@@ -78,16 +78,10 @@ pub(super) fn message<M: Mode>(run: &Evaluation<'_, M>) -> Option<String> {
     if all().any(|it| matches!(it, Missing::Fact(fact) if geoip::may_give(*fact))) {
         message.push_str("; `--geoip FILE.mmdb` gives places and autonomous systems");
     }
-    if all().any(|it| matches!(it, Missing::Fact(fact) if is_about_categories(*fact))) {
+    if all().any(|it| matches!(it, Missing::Fact(fact) if fact.is_about_categories())) {
         message.push_str("; `--categories FILE` gives categories");
     }
     Some(message)
-}
-
-/// True for what the categories of an address tell.
-fn is_about_categories(fact: Fact) -> bool {
-    let last = fact.path().rsplit('.').next();
-    matches!(last, Some("categories" | "is_tor_node" | "is_on_blocklist"))
 }
 
 /// What one expression reads and nobody gave; at least what it failed for.

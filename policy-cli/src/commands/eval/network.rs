@@ -15,13 +15,14 @@ use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Verdict};
 use policy_core::outcome::OutcomeKind;
 use policy_core::phase::Phase;
 use policy_core::resolve::UrlMap;
+use policy_core::scenarios::ExpectedOutcome;
 use policy_core::url::EndpointUrl;
 
 use super::known::{EvalInputs, Item, Provided};
 use super::missing;
 use super::single::disagree;
 use crate::answer::{Answer, Draw, Performed, Pool, Route, Run, digests, performed, place, words};
-use crate::cli::{Eval, Expectation, Target, TargetState};
+use crate::cli::{Eval, Target, TargetState};
 use crate::exit::Failure;
 use crate::files::Given;
 use crate::render;
@@ -268,10 +269,7 @@ impl Network {
 
     /// A target or an expectation that no policy names is a typing error, not an answer.
     pub(super) fn check_names(&self, args: &Eval) -> Result<(), Failure> {
-        let expected = args.expect.iter().filter_map(|expected| match expected {
-            Expectation::Forward(url) => Some(("--expect", url)),
-            _ => None,
-        });
+        let expected = args.expect.as_ref().and_then(ExpectedOutcome::target).map(|url| ("--expect", url));
         let mut named = args.target.iter().map(|target| ("--target", &target.url)).chain(expected);
         match named.find(|(_, url)| !self.programs().any(|program| program.may_forward_to(url))) {
             Some((flag, url)) => {

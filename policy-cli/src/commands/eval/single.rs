@@ -11,13 +11,14 @@ use policy_core::journey::Steps;
 use policy_core::lint::{DocumentKind, kind_of};
 use policy_core::outcome::{Outcome, OutcomeKind};
 use policy_core::phase::Phase;
+use policy_core::scenarios::ExpectedOutcome;
 use policy_core::url::{EndpointUrl, Scheme};
 
 use super::known::{EvalInputs, Provided};
 use super::missing;
 use super::world::World;
 use crate::answer::{Answer, Run, digests, performed, place, words};
-use crate::cli::{Eval, Expectation, Target};
+use crate::cli::{Eval, Target};
 use crate::exit::Failure;
 use crate::files::Given;
 use crate::ip_policies;
@@ -83,15 +84,7 @@ impl Policy {
     /// A target or an expectation that the policy never names is a typing error, not an answer. What `${…}` gives is known
     /// when it is rendered: only what no text of the policy can give is an error.
     pub(super) fn check_names(&self, args: &Eval) -> Result<(), Failure> {
-        let expected = args.expect.iter().filter_map(|expected| match expected {
-            Expectation::Forward(url) => Some(("--expect", url)),
-            Expectation::Allow
-            | Expectation::Deny
-            | Expectation::DenyWith(_)
-            | Expectation::Close
-            | Expectation::Error
-            | Expectation::Respond(_) => None,
-        });
+        let expected = args.expect.as_ref().and_then(ExpectedOutcome::target).map(|url| ("--expect", url));
         let mut named = args.target.iter().map(|target| (TARGET_FLAG, &target.url)).chain(expected);
         let Some((flag, url)) = named.find(|(flag, url)| {
             let may_be_asked = *flag == TARGET_FLAG

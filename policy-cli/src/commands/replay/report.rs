@@ -31,7 +31,7 @@ pub(super) fn text(out: &mut impl Write, tally: &Tally) -> io::Result<()> {
     let rest = [
         ("not decided", &tally.undecided),
         ("not readable", &tally.unreadable),
-        ("not about connections, or of no interest", &tally.skipped),
+        ("skipped: not about connections, or of another endpoint", &tally.skipped),
     ];
     for (title, counts) in rest.into_iter().filter(|(_, counts)| counts.total() > 0) {
         writeln!(out, "\n{title}: {}", of(counts.total(), "line"))?;

@@ -8,6 +8,7 @@ use std::io::BufRead;
 use std::ptr::from_ref;
 
 use policy_core::compile::Program;
+use policy_core::diagnostic::cut;
 use policy_core::events::{Event, Line, Text, read_event};
 use policy_core::exchange::ActionId;
 use policy_core::facts::GivenFacts;
@@ -128,7 +129,7 @@ impl<'b> Iterator for Lines<'b> {
 
 /// A text of the log, as it is printed.
 fn shown(text: &str) -> String {
-    policy_core::diagnostic::printable(&text.chars().take(80).collect::<String>()).into_owned()
+    cut(text, 80).into_owned()
 }
 
 /// What changes for an event, and the list that the reason is about.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use policy_core::cel::{TextMap, Value};
+use policy_core::diagnostic::cut;
 use policy_core::message::{Headers, Request, Response};
-use policy_core::outcome::OutcomeKind;
 use policy_core::parse::Plain;
-use policy_core::scenarios::{Expected, ExpectedEffect, ExpectedHeader, ExpectedOutcome};
+use policy_core::scenarios::{Expected, ExpectedEffect, ExpectedHeader};
 use policy_core::source::Span;
 
-use crate::answer::{Answer, Performed, RequestAnswer};
+use crate::answer::{Answer, Other, Performed, RequestAnswer};
 use crate::cli::Eval;
 use crate::hidden::Hidden;
 use crate::suite::What;
@@ -53,27 +53,18 @@ impl Judge<'_> {
 
     fn add(&mut self, span: Span, mut expected: String, mut got: String, because: Option<String>) {
         [&mut expected, &mut got].into_iter().for_each(|text| self.hidden.text(text));
-        self.out.push((span, What::Differs { expected: told(&expected), got: told(&got), because }));
+        let [expected, got] = [expected, got].map(|text| cut(&text, MAX_TOLD).into_owned());
+        self.out.push((span, What::Differs { expected, got, because }));
     }
 
     fn outcome(&mut self, expect: &Expected) {
         let Some(wanted) = &expect.outcome else { return };
-        let answer = self.answer;
-        if holds(answer, &wanted.value) {
-            let other = answer.draws.iter().find(|draw| {
-                let admitted = draw.decision.is_admitted();
-                !is(draw.decision, draw.target.as_ref(), admitted, None, &wanted.value)
-            });
-            if let Some(other) = other {
-                let got = format!("{}, where the edge draws another endpoint of the pool", other.words());
-                self.differs(wanted.span, words(&wanted.value), got);
-            }
-            return;
-        }
-        let mut because = answer.reason.clone();
+        let Some(got) = self.answer.other_than(&wanted.value) else { return };
+        let mut because = self.answer.reason.clone();
         self.hidden.prose(&mut because);
-        let because = (!because.is_empty()).then(|| told(&because));
-        self.add(wanted.span, words(&wanted.value), answer.outcome.clone(), because);
+        let is_about_it = matches!(got, Other::Outcome) && !because.is_empty();
+        let because = is_about_it.then(|| cut(&because, MAX_TOLD).into_owned());
+        self.add(wanted.span, wanted.value.to_string(), got.words(self.answer), because);
     }
 
     fn response(&mut self, expect: &Expected) {
@@ -192,44 +183,6 @@ fn sent_values(sent: &Request, changed: &RequestAnswer, name: &str) -> Vec<Strin
     of.map_or_else(|| values_of(&sent.headers, name), |(_, values)| values.clone())
 }
 
-fn holds(answer: &Answer, wanted: &ExpectedOutcome) -> bool {
-    let status = response_of(answer).map(|response| response.status);
-    is(answer.decision, answer.target.as_ref(), answer.admitted, status, wanted)
-}
-
-fn is(
-    decision: OutcomeKind,
-    target: Option<&policy_core::url::EndpointUrl>,
-    admitted: bool,
-    status: Option<u16>,
-    wanted: &ExpectedOutcome,
-) -> bool {
-    match wanted {
-        ExpectedOutcome::Allow => admitted,
-        ExpectedOutcome::Forward(url) => decision == OutcomeKind::Forward && target == Some(url),
-        ExpectedOutcome::Deny => matches!(decision, OutcomeKind::Deny | OutcomeKind::Close),
-        ExpectedOutcome::DenyWith(code) => decision == OutcomeKind::Deny && status == Some(*code),
-        ExpectedOutcome::Close => decision == OutcomeKind::Close,
-        ExpectedOutcome::Error => decision == OutcomeKind::Error,
-        ExpectedOutcome::Respond(code) => decision == OutcomeKind::Respond && status == Some(*code),
-        ExpectedOutcome::Upstream => decision == OutcomeKind::Upstream && admitted,
-        _ => false,
-    }
-}
-
-fn words(wanted: &ExpectedOutcome) -> String {
-    match wanted {
-        ExpectedOutcome::Forward(url) => format!("forward to {url}"),
-        ExpectedOutcome::Deny => "deny".to_owned(),
-        ExpectedOutcome::DenyWith(status) => format!("deny with {status}"),
-        ExpectedOutcome::Close => "close".to_owned(),
-        ExpectedOutcome::Error => "error (failed closed)".to_owned(),
-        ExpectedOutcome::Respond(status) => format!("respond with {status}"),
-        ExpectedOutcome::Upstream => "upstream".to_owned(),
-        _ => "allow".to_owned(),
-    }
-}
-
 fn header_words(header: &ExpectedHeader) -> String {
     match header.values.as_slice() {
         [] => format!("no header `{}`", header.name.value),
@@ -302,14 +255,5 @@ fn same(plain: &Plain, value: &Value) -> bool {
             plain.0.len() == values.len() && plain.0.iter().all(has)
         }
         _ => false,
-    }
-}
-
-/// A value as it is told: long ones are cut.
-fn told(text: &str) -> String {
-    let text = policy_core::diagnostic::printable(text);
-    match text.char_indices().nth(MAX_TOLD) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.into_owned(),
     }
 }

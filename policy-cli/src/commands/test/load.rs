@@ -13,7 +13,7 @@ use policy_core::scenarios::{Asked, Case, ExpectedOutcome, FileOr, Scenarios, lo
 use policy_core::source::{Position, Source, Span, Spanned};
 use regex::Regex;
 
-use crate::cli::{Eval, Expectation, SecretValue, Target};
+use crate::cli::{Eval, SecretValue, Target};
 use crate::commands::eval::{self, CaseFiles, Subject};
 use crate::exit::Failure;
 use crate::files::{FoundFile, folder_of, is_below, read_as, shown};
@@ -211,10 +211,7 @@ impl Loaded {
             now: asked.now,
             seed: asked.seed,
             has_upstream: asked.has_upstream.unwrap_or_default(),
-            expect: outcome.and_then(|outcome| match outcome {
-                ExpectedOutcome::Forward(url) => Some(Expectation::Forward(url.clone())),
-                _ => None,
-            }),
+            expect: outcome.cloned(),
             ..Eval::of_policy(Path::new(""))
         }
     }

@@ -187,6 +187,18 @@ impl Fact {
         self.about.meaning
     }
 
+    /// True for the address of the client, which every question gives by itself.
+    #[must_use]
+    pub fn is_client_address(self) -> bool {
+        self.role == Role::Client
+    }
+
+    /// True for the categories of an address, and for what they say of it: whether it is one of Tor or on a blocklist.
+    #[must_use]
+    pub const fn is_about_categories(self) -> bool {
+        matches!(self.meaning(), Meaning::Categories | Meaning::IsTorNode | Meaning::IsOnBlocklist)
+    }
+
     /// The path of the action whose result it is.
     pub(crate) fn result(self) -> Option<&'static str> {
         match self.role {

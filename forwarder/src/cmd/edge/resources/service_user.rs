@@ -74,6 +74,6 @@ fn create(api: &Api, name: &str) -> Result<(), Failure> {
     }
     let id = text(&made, "id");
     writeln!(io::stdout(), "{id}")?;
-    say(format_args!("made; give it an authtoken: forwarder authtoken create --owner {id}"));
+    say(format_args!("created; give it an authtoken: forwarder authtoken create --owner {id}"));
     Ok(())
 }
