@@ -91,6 +91,8 @@ pub(crate) enum Assumption {
     NothingFound,
     /// A TLS handshake succeeds, and says nothing.
     Handshake,
+    /// A server answers, without a body.
+    Answered,
 }
 
 impl Assumption {
@@ -100,6 +102,7 @@ impl Assumption {
             Self::NotLoggedIn => "not_logged_in",
             Self::NothingFound => "nothing_found",
             Self::Handshake => "handshake_succeeds",
+            Self::Answered => "answered_200",
         }
     }
 
@@ -109,6 +112,7 @@ impl Assumption {
             Self::NotLoggedIn => "nobody is logged in (change it with `--login EMAIL`)",
             Self::NothingFound => "the rule set finds nothing: this command has none",
             Self::Handshake => "the TLS handshake succeeds",
+            Self::Answered => "the server answers 200 without a body (change it with `--response FILE`)",
         }
     }
 }
@@ -124,6 +128,13 @@ pub(crate) struct Route {
     pub(crate) decided_at: Option<String>,
     /// The server that gets the connection.
     pub(crate) upstream: Option<String>,
+}
+
+impl Route {
+    /// The server that gets it, if it gets to one.
+    pub(crate) fn upstream(&self) -> Option<&str> {
+        self.upstream.as_deref()
+    }
 }
 
 /// Endpoints that share a URL, of which an edge draws one.

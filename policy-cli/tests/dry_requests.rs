@@ -128,7 +128,7 @@ fn what_is_meant_by_other_words_is_said() {
     let refused = ["web.yml", "--url", "https://evil.example/", "--expect", "deny:403"];
     let (code, _, err) = eval(folder.path(), &refused);
     assert!(
-        code == Some(1) && err.contains("expected deny 403, got deny: the client is answered 451"),
+        code == Some(1) && err.contains("expected deny with 403, got deny: the client is answered 451"),
         "{err}"
     );
     // A connection that is closed is not answered.
@@ -207,4 +207,22 @@ fn errors_repeat_no_secrets() {
         assert!(code == Some(2) && out.is_empty() && !err.contains("sk_"), "{args:?}: {err}");
         assert!(err.starts_with("error: "), "{args:?}: {err}");
     }
+}
+
+/// What cannot be one request is a wrong call.
+#[test]
+fn contradictions_of_a_call_are_told() {
+    let folder = folder();
+    let url = ["web.yml", "--url", "https://a.example/"];
+    for (more, said) in [
+        (&["-H", "host: a.example", "-H", "Host: b.example"][..], "`host` is given twice"),
+        (&["--secret", "v/a=1", "--secret", "v/b=1", "--secret", "v/a=2"], "`v/a` is given twice"),
+    ] {
+        let (code, _, err) = eval(folder.path(), &[&url[..], more].concat());
+        assert!(code == Some(2) && err.contains(said), "{more:?}: {err}");
+    }
+    let (code, _, err) =
+        eval(folder.path(), &["web.yml", "--url", "https://a.example/a\nerror: b?token=hush"]);
+    assert!(code == Some(2) && err.contains("control character"), "{err}");
+    assert!(!err.contains("hush") && !err.lines().any(|line| line == "error: b"), "{err}");
 }

@@ -191,20 +191,21 @@ fn has_only(fields: &Fields<'_>, declared: Declared) -> bool {
     fields.entries.iter().all(|field| field.key == ID.name() || is_known(field.key))
 }
 
-fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Written> {
-    let cx = Context { reader, place: None, owner: ("the file", root.span().at_start()) };
-    let list = match root.kind() {
+/// The list of IP policies: all of the file, or below a field of it.
+fn list<'d>(root: NodeRef<'d>, cx: &Context<'_, 'd>) -> Option<NodeRef<'d>> {
+    match root.kind() {
         NodeKind::Mapping(_) => {
             let fields = cx.map(root, cx.owner.0, TOP, PAGE)?;
-            fields.required(
-                reader,
-                IP_POLICIES.name(),
-                cx.owner,
-                "ip_policies: [{id: ipp_office, rules: […]}]",
-            )?
+            let example = "ip_policies: [{id: ipp_office, rules: […]}]";
+            fields.required(cx.reader, IP_POLICIES.name(), cx.owner, example)
         }
-        NodeKind::Scalar(_) | NodeKind::Sequence(_) => root,
-    };
+        NodeKind::Scalar(_) | NodeKind::Sequence(_) => Some(root),
+    }
+}
+
+fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Written> {
+    let cx = Context { reader, place: None, owner: ("the file", root.span().at_start()) };
+    let list = list(root, &cx)?;
     let policy: Record<Read> = Record {
         fields: POLICY_FIELDS,
         ignored: IGNORED,

@@ -236,6 +236,15 @@ impl Source {
         before.saturating_add(count_chars(rest))
     }
 
+    /// Where the line at a byte offset ends, without its break. O(log lines).
+    pub(crate) fn line_end(&self, offset: u32) -> usize {
+        let lines = &self.inner.lines;
+        let next = lines.get(lines.partition_point(|&start| start <= offset));
+        let end = next.map_or(self.text().len(), |&start| start as usize);
+        let line = self.text().get(offset as usize..end).unwrap_or_default();
+        offset as usize + line.trim_end_matches(['\n', '\r']).len()
+    }
+
     /// Byte offset of a line's start (lines from 1); the end of the text past the last line. Of a line that is
     /// not kept, the start of the next one that is.
     #[must_use]
@@ -314,6 +323,13 @@ mod tests {
         let starts: Vec<_> = [1, 7, 8, 9, 899, 900, 901].map(|line| source.line_start(line)).into();
         assert_eq!(starts, [0, 0, 5, 6, 6, 6, 8]);
         assert_eq!(Source::excerpts("x", &[]).position(0).to_string(), "1:1");
+    }
+
+    #[test]
+    fn lines_end_before_their_breaks() {
+        let source = Source::new("x", "ab\r\nc\rd\n\nef");
+        let ends: Vec<_> = (0..12).map(|offset| source.line_end(offset)).collect();
+        assert_eq!(ends, [2, 2, 2, 3, 5, 5, 7, 7, 8, 11, 11, 11]);
     }
 
     #[test]

@@ -147,11 +147,6 @@ fn answer(subject: &Subject, known: &EvalInputs, args: &Eval) -> Result<Exit, Fa
 pub(crate) fn subject(args: &Eval) -> Result<Subject, Failure> {
     let given = read(&args.policy)?;
     if let Some(network) = network::load(&given, args)? {
-        if args.has_request() {
-            let message =
-                "requests are evaluated for one policy by itself, not along the way of a configuration";
-            return Err(Failure::Usage(message.to_owned()));
-        }
         return Ok(Subject::Network(Box::new(network)));
     }
     let url = args.endpoint.as_deref().map(endpoint_url).transpose()?;

@@ -1,7 +1,7 @@
 //! Whether the class of the client's address says all that a program reads of it.
 
 use super::Program;
-use crate::cel::{Expression, Role};
+use crate::cel::Expression;
 use crate::ir::Condition;
 use crate::lpm::AddressTable;
 use crate::run::{Execute, Target};

@@ -10,7 +10,8 @@ mod way;
 
 use super::driver::Driver;
 use super::state::{Forwarding, Why};
-use super::{Attempt, Endpoints, Logs, Meter, Trail};
+use super::{Attempt, Endpoints, Logs, Meter, Policy, Trail};
+use crate::compile::Program;
 use crate::evaluate::{Continuation, Mode, RunState, Specialised};
 use crate::exchange::{Asked, Effect, ForwardFailure, Reply};
 use crate::facts::Facts;
@@ -206,6 +207,26 @@ impl<N: Endpoints, B, M: Mode> RequestJourney<'_, N, B, M> {
         }
     }
 
+    /// The target for which a server is to get the request; `None` where the request comes in.
+    #[must_use]
+    pub fn sending_target(&self) -> Option<&EndpointUrl> {
+        match &self.pending {
+            Pending::Send { for_forward: true, .. } => self.target(),
+            Pending::Send { .. } => self.frames.last()?.url.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The innermost policy, which asks.
+    #[must_use]
+    pub fn program(&self) -> Option<&Program> {
+        let frame = self.frames.last()?;
+        match self.endpoints.policy(&frame.endpoint, frame.policy)? {
+            Policy::Program(program) => Some(program),
+            Policy::Refuse(_) => None,
+        }
+    }
+
     /// What the open effect is about, if its kind does not say all of it.
     #[must_use]
     pub fn asked(&self) -> Option<&Asked> {
@@ -255,6 +276,11 @@ impl<N: Endpoints, B, M: Mode> RequestJourney<'_, N, B, M> {
     #[must_use]
     pub const fn is_out_of_steps(&self) -> bool {
         self.driver.out_of_steps
+    }
+
+    /// The target that the innermost run waits for.
+    fn target(&self) -> Option<&EndpointUrl> {
+        self.frames.last()?.run.as_ref()?.waits_for(self.program()?)
     }
 
     /// The state of the innermost policy.

@@ -12,7 +12,8 @@ use crate::url::EndpointUrl;
 
 /// The run of a policy of an endpoint before its first instruction, if there is one; why it may not run. It begins with
 /// a state, of which the meter says the budget.
-#[inline]
+// So that the phase of a connection is a constant where it begins.
+#[inline(always)]
 pub(super) fn begin<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default>(
     endpoints: &N,
     facts: &Facts<'_>,

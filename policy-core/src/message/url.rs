@@ -105,6 +105,11 @@ impl<'u> RequestUrl<'u> {
         if !has_scheme("http://") && !has_scheme("https://") {
             return Err(RequestUrlError::Scheme(raw.as_ref().into()));
         }
+        // What reads URLs of pages leaves them out; no request has them.
+        if raw.bytes().any(|byte| byte.is_ascii_control()) {
+            let reason = "it has a control character".into();
+            return Err(RequestUrlError::Invalid { url: raw.as_ref().into(), reason });
+        }
         let raw_parts = Parts::find(&raw);
         let normal = match is_normal(&raw, raw_parts) {
             true => None,

@@ -50,8 +50,7 @@ pub(super) fn secrets(document: &Document, names: &FieldNames) -> Vec<Span> {
 /// belong to its block of text.
 fn written_around(key: Span, value: NodeRef<'_>, names: &FieldNames, out: &mut Vec<Span>) {
     let source = value.document().source();
-    let line_end = source.text().get(key.end as usize..).and_then(|rest| rest.find('\n'));
-    let line_end = line_end.map_or(source.text().len(), |at| key.end as usize + at);
+    let line_end = source.line_end(key.end);
     let NodeKind::Scalar(scalar) = value.kind() else {
         // The anchors of items stand among them.
         let end = value.span().end;

@@ -49,6 +49,9 @@ pub(super) fn request(args: &Eval) -> Result<Option<Request>, Failure> {
         }
         (None, None) => return Ok(None),
     };
+    if args.header.iter().filter(|(name, _)| name.eq_ignore_ascii_case("host")).count() > 1 {
+        return Err(Failure::Usage("--header: `host` is given twice, and a request has one".to_owned()));
+    }
     for (name, value) in &args.header {
         // A request has one host: that of the call takes the place of the file's.
         let added = match name.eq_ignore_ascii_case("host") {

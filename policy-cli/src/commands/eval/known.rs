@@ -15,7 +15,7 @@ use policy_core::variables;
 
 use super::counts::Counts;
 use super::given::{self, KeySets};
-use crate::cli::Eval;
+use crate::cli::{Eval, SecretValue};
 use crate::exit::{Failure, note};
 use crate::geoip::{Databases, GeoFacts};
 
@@ -105,6 +105,14 @@ impl EvalInputs {
         if request.is_none() && (response.is_some() || !args.header.is_empty()) {
             let message = "--response and --header are for a request: give one with `--url` or `--request`";
             return Err(Failure::Usage(message.to_owned()));
+        }
+        let names = |at: usize| args.secret.get(..at).unwrap_or_default();
+        let again = |(at, it): &(usize, &SecretValue)| {
+            names(*at).iter().any(|other| (&other.vault, &other.name) == (&it.vault, &it.name))
+        };
+        if let Some((_, it)) = args.secret.iter().enumerate().find(again) {
+            let name = format!("{}/{}", it.vault, it.name);
+            return Err(Failure::Usage(format!("--secret: `{}` is given twice", printable(&name))));
         }
         let files = CaseFiles::read(&args.geoip, args.categories.as_deref())?;
         let messages = (request.map(Arc::new), response.map(Arc::new));

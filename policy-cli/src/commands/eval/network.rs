@@ -2,6 +2,7 @@
 
 mod budget;
 mod load;
+mod requests;
 
 use std::cell::RefCell;
 use std::iter::Peekable;
@@ -11,7 +12,7 @@ use policy_core::compile::Program;
 use policy_core::diagnostic::printable;
 use policy_core::evaluate::{AsWritten, Recording};
 use policy_core::facts::{Fact, Facts};
-use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Verdict};
+use policy_core::journey::{Endpoints, Journey, Leg, Passage, Policy, Serving, Trail, Verdict};
 use policy_core::outcome::OutcomeKind;
 use policy_core::phase::Phase;
 use policy_core::resolve::UrlMap;
@@ -316,7 +317,6 @@ impl Network {
     }
 
     /// Evaluates one address. A fact that nobody gave makes the call incomplete.
-    #[expect(clippy::too_many_lines, reason = "one answer, put together of what a journey says")]
     pub(super) fn ask(
         &self,
         provided: &Provided<'_>,
@@ -325,44 +325,57 @@ impl Network {
     ) -> Result<Answer, Failure> {
         // That some policy may forward there was checked; which one does depends on the draws.
         (0..args.target.len()).for_each(|at| known.asked.add(Item::Target(at)));
-        let map = Map::new(self, &args.target, Vec::new());
         let entry = Place::Node(self.entry);
         let url = self.at.as_ref().or_else(|| self.node(entry).and_then(|node| node.url.as_ref()));
         let facts = known.facts(provided, url);
+        match &known.request {
+            Some(request) => self.ask_request(&facts, request, known, args),
+            None => self.ask_connection(&facts, args),
+        }
+    }
+
+    /// What becomes of a connection.
+    fn ask_connection(&self, facts: &Facts<'_>, args: &Eval) -> Result<Answer, Failure> {
+        let (map, entry) = (Map::new(self, &args.target, Vec::new()), Place::Node(self.entry));
         // The code that an edge runs decides; the code as written says why.
         let mut written =
-            Journey::<_, _, AsWritten<Recording>>::traced(&map, &facts, Budget::new(&self.nodes), entry);
+            Journey::<_, _, AsWritten<Recording>>::traced(&map, facts, Budget::new(&self.nodes), entry);
         let verdict: Verdict = travel!(written, &args.target);
-        let (decided, _) = self.decide(&facts, &Map::new(self, &args.target, Vec::new()));
+        let (decided, _) = self.decide(facts, &Map::new(self, &args.target, Vec::new()));
         if decided != verdict {
             return Err(disagree(decided.decision, verdict.decision, written.is_out_of_steps()));
         }
-        let last = written.trail().iter().last().map_or(entry, |(_, place)| *place);
-        self.check_runs(last)?;
-        let name = self.entry_name();
-        let mut seen = Seen { explain: args.explain, ..Seen::default() };
-        written.each_run(|passage, run| {
-            let name = passage.url.map_or_else(|| name.clone(), ToString::to_string);
-            seen.run(name, run, passage.decides);
-            seen.effects.push(Ran {
-                depth: passage.depth,
-                url: passage.url.cloned(),
-                effects: performed(run),
-            });
-        });
-        let seen = seen.checked()?;
+        let mut seen = Seen::new(self.entry_name(), args.explain);
+        written.each_run(|passage, run| seen.run(passage, Phase::OnTcpConnect, run));
+        let mut answer = self.answer(verdict, written.trail(), written.is_admitted(), (seen, &map))?;
+        let told = (answer.decision, answer.target.as_ref());
+        (answer.draws, answer.all_drawn) = self.other_draws(facts, &map, told);
+        answer.outcome =
+            words(answer.decision, answer.target.as_ref(), answer.way.as_ref().and_then(Route::upstream));
+        Ok(answer)
+    }
+
+    /// What a journey has come to.
+    fn answer(
+        &self,
+        verdict: Verdict,
+        trail: &Trail<Place>,
+        admitted: bool,
+        (seen, map): (Seen, &Map<'_>),
+    ) -> Result<Answer, Failure> {
         let trail: Vec<(EndpointUrl, Place)> =
-            written.trail().iter().map(|(url, place)| (url.clone(), *place)).collect();
-        let admitted = written.is_admitted();
+            trail.iter().map(|(url, place)| (url.clone(), *place)).collect();
+        let last = trail.last().map_or(Place::Node(self.entry), |(_, place)| *place);
+        self.check_runs(last)?;
+        let seen = seen.checked()?;
         let upstream = self.node(last).and_then(|node| node.upstream.clone()).filter(|_| admitted);
         let target =
             trail.last().map(|(url, _)| url.clone()).filter(|_| verdict.decision == OutcomeKind::Forward);
         let is_assumed =
-            |url: &EndpointUrl, place| place == Place::Other && Target::state_of(url, &args.target).is_none();
-        let (draws, all_tried) = self.other_draws(&facts, &map, (verdict.decision, target.as_ref()));
+            |url: &EndpointUrl, place| place == Place::Other && Target::state_of(url, map.targets).is_none();
         Ok(Answer {
             decision: verdict.decision,
-            outcome: words(verdict.decision, target.as_ref(), upstream.as_deref()),
+            outcome: String::new(),
             admitted,
             place: seen.place,
             rule: verdict.rule.map(String::from),
@@ -378,12 +391,12 @@ impl Network {
             assumed_online: urls(&trail, is_assumed),
             assumed: Vec::new(),
             assumed_unserved: urls(&trail, |url, place| self.may_be_taken(url, place)),
-            pools: self.pools(&trail, &map),
-            draws,
-            all_drawn: all_tried,
+            pools: self.pools(&trail, map),
+            draws: Vec::new(),
+            all_drawn: true,
             way: Some(Route {
                 decided_at: seen.decided_at,
-                endpoint: name,
+                endpoint: seen.entry,
                 hops: trail.into_iter().map(|(url, _)| url).collect(),
                 upstream,
             }),
@@ -433,6 +446,8 @@ fn splice(run: Ran, rest: &mut Peekable<std::vec::IntoIter<Ran>>, out: &mut Vec<
 
 /// What the runs on the way say.
 struct Seen {
+    /// What the endpoint is called where the connection comes in.
+    entry: String,
     explain: bool,
     steps: Vec<u8>,
     effects: Vec<Ran>,
@@ -443,10 +458,11 @@ struct Seen {
     failed: Result<(), Failure>,
 }
 
-impl Default for Seen {
-    fn default() -> Self {
+impl Seen {
+    const fn new(entry: String, explain: bool) -> Self {
         Self {
-            explain: false,
+            entry,
+            explain,
             steps: Vec::new(),
             effects: Vec::new(),
             place: None,
@@ -456,9 +472,7 @@ impl Default for Seen {
             failed: Ok(()),
         }
     }
-}
 
-impl Seen {
     /// These runs, unless one lacked a fact or could not be explained.
     fn checked(mut self) -> Result<Self, Failure> {
         if let Some(message) = self.missing {
@@ -468,11 +482,14 @@ impl Seen {
         Ok(self)
     }
 
-    fn run(&mut self, name: String, run: &Run<'_>, decides: bool) {
+    fn run(&mut self, passage: &Passage<'_, Place>, phase: Phase, run: &Run<'_>) {
+        let name = passage.url.map_or_else(|| self.entry.clone(), ToString::to_string);
+        let effects = performed(run);
+        self.effects.push(Ran { depth: passage.depth, url: passage.url.cloned(), effects });
         let Some(outcome) = run.outcome() else { return };
         self.missing = self.missing.take().or_else(|| missing::message(run));
         if self.explain {
-            match render::explain::steps(run, outcome, Phase::OnTcpConnect) {
+            match render::explain::steps(run, outcome, phase) {
                 Ok(steps) => {
                     self.steps.extend(format!("policy of {}\n", printable(&name)).into_bytes());
                     self.steps.extend(steps);
@@ -480,7 +497,7 @@ impl Seen {
                 Err(error) => self.failed = Err(error.into()),
             }
         }
-        if decides {
+        if passage.decides {
             self.place = place(run, outcome);
             self.digests = Some(digests(run.program()));
             self.decided_at = Some(name);

@@ -169,11 +169,11 @@ impl Policy {
         let state = written.into_next_phase();
         let mut run = program.run_traced_from(phase, facts, state, Recording::default());
         let as_written = run.run(|effect, run| world.reply(effect, run));
-        let sent = request_answer(&run);
-        if outcome != as_written || request_answer(&decided) != sent {
+        let sent = answered(&run);
+        if outcome != as_written || answered(&decided) != sent {
             return Err(disagree(outcome.kind(), as_written.kind(), run.is_out_of_steps()));
         }
-        match world.missing(program).or_else(|| missing::message(&run)) {
+        match world.missing([program]).or_else(|| missing::message(&run)) {
             Some(message) => Err(Failure::Usage(message)),
             None => Ok(Phased { run, outcome, sent, compiled: decided.into_state() }),
         }
@@ -189,13 +189,18 @@ fn in_http_words(answer: &mut Answer, phased: &Phased<'_>) {
 }
 
 /// What is sent instead of, or beside, what the client sent.
-fn request_answer<M: Mode>(run: &Evaluation<'_, M>) -> RequestAnswer {
+fn answered<M: Mode>(run: &Evaluation<'_, M>) -> RequestAnswer {
+    request_answer(run.changes(), run.answer().map(Cow::into_owned))
+}
+
+/// The changes of a request, and what the client is answered.
+pub(super) fn request_answer(changes: Option<&Changes>, response: Option<Response>) -> RequestAnswer {
     let nothing = Changes::default();
-    let changes = run.changes().unwrap_or(&nothing);
+    let changes = changes.unwrap_or(&nothing);
     let headers = changes.request_headers();
     let values = |values: &[Box<str>]| values.iter().map(ToString::to_string).collect();
     RequestAnswer {
-        response: run.answer().map(Cow::into_owned),
+        response,
         url: changes.url().map(|url| url.as_str().to_owned()),
         headers: headers.map(|(name, all)| (name.to_owned(), values(all))).collect(),
         body: changes.body(Side::Request).map(<[u8]>::to_vec),
@@ -206,7 +211,7 @@ fn request_answer<M: Mode>(run: &Evaluation<'_, M>) -> RequestAnswer {
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// True for a stream of server-sent events.
-fn is_event_stream(response: Option<&Response>) -> bool {
+pub(super) fn is_event_stream(response: Option<&Response>) -> bool {
     let kind = response.and_then(|response| response.headers.get("content-type", 0));
     let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
     essence.trim().eq_ignore_ascii_case("text/event-stream")

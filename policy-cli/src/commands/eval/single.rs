@@ -120,7 +120,7 @@ impl Policy {
         if decided != outcome {
             return Err(disagree(decided.kind(), outcome.kind(), run.is_out_of_steps()));
         }
-        if let Some(message) = world.missing(program).or_else(|| missing::message(&run)) {
+        if let Some(message) = world.missing([program]).or_else(|| missing::message(&run)) {
             return Err(Failure::Usage(message));
         }
         if let (Outcome::Upstream, Some(request)) = (outcome, &known.request) {

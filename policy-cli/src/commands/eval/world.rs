@@ -70,20 +70,26 @@ impl<'a> World<'a> {
         self.assumed.borrow().clone()
     }
 
-    /// What the call would have had to say, if anything; with all other secrets that the policy names, so that one more call
+    /// What the call would have had to say, if anything; with all other secrets that its policies name, so that one more call
     /// is enough.
-    pub(super) fn missing(&self, program: &Program) -> Option<String> {
+    pub(super) fn missing<'p>(&self, programs: impl IntoIterator<Item = &'p Program>) -> Option<String> {
         if self.missing.borrow().is_empty() {
             return None;
         }
-        for (vault, name) in program.secrets() {
-            if self.secret_at(vault, name).is_none() {
-                self.lacks(secret_flag(vault, name));
+        let mut files: Vec<&str> = Vec::new();
+        for program in programs {
+            if !files.contains(&program.file()) {
+                files.push(program.file());
+            }
+            for (vault, name) in program.secrets() {
+                if self.secret_at(vault, name).is_none() {
+                    self.lacks(secret_flag(vault, name));
+                }
             }
         }
-        let missing = self.missing.borrow().join(" ");
-        let mut message =
-            format!("{}: the policy asks for what was not given: add `{missing}`", program.file());
+        let (missing, files) = (self.missing.borrow().join(" "), files.join(", "));
+        let asks = if files.contains(", ") { "the policies ask" } else { "the policy asks" };
+        let mut message = format!("{files}: {asks} for what was not given: add `{missing}`");
         Hidden::new(&self.args.secret).text(&mut message);
         Some(message)
     }
@@ -107,7 +113,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn assumes(&self, what: Assumption) {
+    pub(super) fn assumes(&self, what: Assumption) {
         let mut assumed = self.assumed.borrow_mut();
         if !assumed.contains(&what) {
             assumed.push(what);
@@ -116,18 +122,25 @@ impl<'a> World<'a> {
 
     /// The answer to an effect.
     pub(super) fn reply<M: Mode>(&self, effect: Effect, run: &Evaluation<'_, M>) -> Reply {
-        match (effect, run.asked()) {
-            (Effect::Forward(id), _) => self.forward(run.target(id)),
+        match effect {
+            Effect::Forward(id) => self.forward(run.target(id)),
+            _ => self.answer::<M>(effect, run.asked(), run.program()),
+        }
+    }
+
+    /// The answer to an effect of a policy that is no forward.
+    pub(super) fn answer<M: Mode>(&self, effect: Effect, asked: Option<&Asked>, of: &Program) -> Reply {
+        match (effect, asked) {
             // A dry run records the metadata through its trace.
             (Effect::Log(_), _) => Reply::Logged,
             (Effect::ReadBody { side, max }, _) => self.read(side, max as usize),
             (Effect::CountRequest, Some(Asked::Rate { limit, key })) => {
                 let counts = &self.known.counts;
-                let count = || counts.count(run.program().file(), limit, key);
+                let count = || counts.count(of.file(), limit, key);
                 Reply::Rate(self.rates.answer(M::SPECIALISED, count))
             }
             (Effect::AskCircuit, Some(Asked::Circuit(circuit))) => {
-                let ask = || self.known.counts.ask(run.program().file(), circuit);
+                let ask = || self.known.counts.ask(of.file(), circuit);
                 Reply::Circuit(self.circuits.answer(M::SPECIALISED, ask))
             }
             (Effect::GetSecret, Some(Asked::Secret { vault, name })) => self.secret(vault, name),
@@ -241,7 +254,7 @@ fn secret_flag(vault: &str, name: &str) -> String {
 }
 
 /// The endpoint that a URL is at.
-fn endpoint_of(url: &str) -> Option<EndpointUrl> {
+pub(super) fn endpoint_of(url: &str) -> Option<EndpointUrl> {
     let url = RequestUrl::parse(url).ok()?;
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     EndpointUrl::parse(&format!("{}://{}{port}", url.scheme(), url.host())).ok()

@@ -98,7 +98,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
         };
         let next = match (for_forward, came) {
             (true, came) => {
-                if let (Came::Answered(_), Some(url)) = (&came, self.target()) {
+                if let (Came::Answered(_), Some(url)) = (&came, self.target().cloned()) {
                     self.trail.push(url, endpoint);
                 }
                 Next::Deliver(came)
@@ -347,18 +347,9 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
         self.follow_forward()
     }
 
-    /// The target that the innermost run waits for.
-    fn target(&self) -> Option<EndpointUrl> {
-        let frame = self.frames.last()?;
-        let Policy::Program(program) = self.endpoints.policy(&frame.endpoint, frame.policy)? else {
-            return None;
-        };
-        frame.run.as_ref()?.waits_for(program).cloned()
-    }
-
     /// Goes to whoever serves the target that the innermost run waits for.
     fn follow_forward(&mut self) -> Next {
-        let (Some(target), Some(frame)) = (self.target(), self.frames.last()) else {
+        let (Some(target), Some(frame)) = (self.target().cloned(), self.frames.last()) else {
             return Next::Deliver(Came::Failed(ForwardFailure::Offline));
         };
         // A connection that carries requests is not forwarded as such.
@@ -404,7 +395,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
         if self.endpoints.policy(&endpoint, 0).is_none() {
             return self.send_to(endpoint, true);
         }
-        let Some(url) = self.target() else { return Next::Leg(self.out_of_order()) };
+        let Some(url) = self.target().cloned() else { return Next::Leg(self.out_of_order()) };
         self.trail.push(url.clone(), endpoint.clone());
         let state = self.state_for_next();
         match self.enter(&endpoint, Some(url), (0, true), state) {

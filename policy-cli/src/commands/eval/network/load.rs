@@ -11,12 +11,15 @@ use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::diagnostic::{Diagnostics, did_you_mean, printable, shown_address};
 use policy_core::edge::{EdgeConfig, EdgeFiles, EdgeLimits, load_edge_files};
 use policy_core::endpoint_policy::PolicySource;
+use policy_core::exchange::Ability;
 use policy_core::facts::Facts;
 use policy_core::lint::{DocumentKind, kind_of};
+use policy_core::phase::{Phase, PhaseSet};
 use policy_core::resolve::UrlMap;
 use policy_core::source::Source;
 use policy_core::url::{Binding, EndpointUrl};
 
+use super::super::world::endpoint_of;
 use super::Node;
 use crate::cli::Eval;
 use crate::exit::{Failure, note};
@@ -45,7 +48,7 @@ pub(super) fn parts(given: &Given, args: &Eval) -> Result<Option<Parts>, Failure
             given.source.name()
         ))),
         Some(DocumentKind::Agent) => {
-            let nodes = agent(given, &args.policy)?;
+            let nodes = agent(given, &args.policy, args)?;
             // Of the edge nothing is known: it has the defaults.
             let EdgeLimits { max_hops, .. } = EdgeLimits::default();
             Ok(Some(Parts { nodes, has_others: true, max_hops }))
@@ -115,7 +118,7 @@ fn connect(nodes: &mut Vec<Node>, config: &EdgeConfig, args: &Eval) -> Result<()
             let message = format!("--agent: `{}` is no configuration of an agent", given.source.name());
             return Err(Failure::Usage(message));
         }
-        let mut own = agent(&given, path)?;
+        let mut own = agent(&given, path, args)?;
         if let Some(most) =
             usize::try_from(config.limits.max_endpoints_per_agent).ok().filter(|it| own.len() > *it)
         {
@@ -196,7 +199,7 @@ impl Node {
 }
 
 /// The endpoints of an agent.
-fn agent(given: &Given, path: &Path) -> Result<Vec<Node>, Failure> {
+fn agent(given: &Given, path: &Path, args: &Eval) -> Result<Vec<Node>, Failure> {
     if given.found.has_errors() {
         return Err(unusable(given, given.found.clone(), Vec::new()));
     }
@@ -204,19 +207,24 @@ fn agent(given: &Given, path: &Path) -> Result<Vec<Node>, Failure> {
     let AgentFiles { usable, files, findings, policies, .. } =
         load_agent_files(&given.source, &CheckOptions::default(), &mut |name| read_named(folder, name));
     let Some(config) = usable else { return Err(unusable(given, findings, policies)) };
-    Ok(nodes_of(&config, files.into_iter(), &given.source.name().into()))
+    let mut options = CompileOptions::default();
+    if args.has_request() {
+        options.phases = PhaseSet::new(&Phase::ALL);
+        options.abilities = Ability::ALL.to_vec();
+    }
+    Ok(nodes_of(&config, files.into_iter(), (&given.source.name().into(), &options)))
 }
 
 fn nodes_of(
     config: &AgentConfig,
     mut files: impl Iterator<Item = Option<Rc<CheckedPolicy>>>,
-    file: &Arc<str>,
+    (file, options): (&Arc<str>, &CompileOptions),
 ) -> Vec<Node> {
     let mut policy = |source: Option<&PolicySource>| {
         let file: Option<Rc<CheckedPolicy>> = files.next().flatten();
         match (source, &file) {
-            (Some(PolicySource::Inline(policy)), _) => Some(program(policy)),
-            (_, Some(policy)) => Some(program(policy)),
+            (Some(PolicySource::Inline(policy)), _) => Some(program(policy, options)),
+            (_, Some(policy)) => Some(program(policy, options)),
             _ => None,
         }
     };
@@ -242,8 +250,8 @@ fn nodes_of(
 }
 
 /// Compiles a policy of an agent. One that does not run here refuses, and says why.
-fn program(policy: &CheckedPolicy) -> Result<Arc<Program>, String> {
-    compile(policy, &CompileOptions::default()).map(Arc::new).map_err(|found| {
+fn program(policy: &CheckedPolicy, options: &CompileOptions) -> Result<Arc<Program>, String> {
+    compile(policy, options).map(Arc::new).map_err(|found| {
         let message = found.iter().next().map(|item| item.message.to_string());
         format!("its policy cannot be run here: {}", message.unwrap_or_default())
     })
@@ -261,6 +269,11 @@ pub(super) fn entry(
         names.join(", ")
     };
     let with = if args.agent.is_empty() { "" } else { " with its agents" };
+    // A request says where it comes in.
+    let of_request = args.url.as_deref().and_then(endpoint_of).and_then(|url| by_url(nodes, &url));
+    if let (None, Some(found)) = (&args.endpoint, of_request) {
+        return Ok(found);
+    }
     let Some(wanted) = &args.endpoint else {
         let is_entry = |node: &Node| (!node.is_internal || nodes.len() == 1) && node.unfit.is_none();
         let mut public = nodes.iter().enumerate().filter(|(_, node)| is_entry(node));
@@ -276,7 +289,8 @@ pub(super) fn entry(
             }
         };
     };
-    let found = by_name(nodes, wanted)?.map(|at| (at, None)).or_else(|| by_url(nodes, wanted));
+    let of_url = || EndpointUrl::parse(wanted).ok().and_then(|url| by_url(nodes, &url));
+    let found = by_name(nodes, wanted)?.map(|at| (at, None)).or_else(of_url);
     let Some((at, url)) = found else {
         let near = did_you_mean(wanted, nodes.iter().map(|node| &*node.name));
         let hint =
@@ -317,8 +331,7 @@ fn by_name(nodes: &[Node], wanted: &str) -> Result<Option<usize>, Failure> {
 }
 
 /// The endpoint that serves a URL.
-fn by_url(nodes: &[Node], wanted: &str) -> Option<(usize, Option<EndpointUrl>)> {
-    let url = EndpointUrl::parse(wanted).ok()?;
+fn by_url(nodes: &[Node], url: &EndpointUrl) -> Option<(usize, Option<EndpointUrl>)> {
     let mut table = UrlMap::default();
     for (at, node) in nodes.iter().enumerate() {
         // Of several with one URL the first.
@@ -326,6 +339,6 @@ fn by_url(nodes: &[Node], wanted: &str) -> Option<(usize, Option<EndpointUrl>)> 
             table.get_or_insert_with(own, || at);
         });
     }
-    let at = table.serving(&url).map(|(_, at)| *at)?;
-    Some((at, Some(url)))
+    let at = table.serving(url).map(|(_, at)| *at)?;
+    Some((at, Some(url.clone())))
 }

@@ -1,0 +1,187 @@
+//! Requests of `policy eval` along the way of a configuration: what policies change is seen by those behind them, and what
+//! answers passes those on the way back.
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+const AGENT: &str = "version: 3
+agent: {}
+endpoints:
+- name: front
+  url: https://app.example.com
+  upstream: {url: http://localhost:9}
+  traffic_policy:
+    on_tcp_connect:
+    - actions: [{type: restrict-ips, config: {allow: [203.0.113.0/24]}}]
+    on_http_request:
+    - actions: [{type: set-vars, config: {vars: [{who: front}]}}]
+    - expressions: [\"req.url.path.startsWith('/limited')\"]
+      actions: [{type: rate-limit, config: {name: limit, algorithm: sliding_window, capacity: 1, rate: 60s, bucket_key: [conn.client_ip]}}]
+    - expressions: [\"!req.url.path.startsWith('/here')\"]
+      actions:
+      - {type: add-headers, config: {headers: {x-way: front}}}
+      - {type: request-body-find-replace, config: {replacements: [{from: a, to: b}]}}
+      - {type: forward-internal, config: {url: 'https://${req.url.query_params[\"to\"][0]}.internal', on_error: continue}}
+      - {type: custom-response, config: {status_code: 503, body: nobody}}
+    on_http_response:
+    - actions: [{type: add-headers, config: {headers: {x-back: 'front ${res.status_code}'}}}]
+- name: api
+  url: https://api.internal
+  bindings: [internal]
+  upstream: {url: http://localhost:8080}
+  traffic_policy:
+    on_http_request:
+    - expressions: [\"'x-key' in req.headers\"]
+      actions: [{type: add-headers, config: {headers: {x-secret: \"${secrets.get('v', 'k')}\"}}}]
+    - actions: [{type: log, config: {metadata: {way: '${req.headers[\"x-way\"][0]}'}}}]
+    on_http_response:
+    - actions:
+      - {type: response-body-find-replace, config: {replacements: [{from: old, to: new}]}}
+      - {type: add-headers, config: {headers: {x-back: api}}}
+- name: one
+  url: https://pool.internal
+  bindings: [internal]
+  pooling_enabled: true
+  upstream: {url: http://localhost:1}
+- name: two
+  url: https://pool.internal
+  bindings: [internal]
+  pooling_enabled: true
+  upstream: {url: http://localhost:2}
+";
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    write("ngrok.yml", AGENT);
+    write("answer.yml", "status_code: 201\nheaders: {content-type: text/plain}\nbody: an old page\n");
+    write(
+        "events.yml",
+        "status_code: 200\nheaders: {content-type: text/event-stream}\nbody: \"data: a\\n\\n\"\n",
+    );
+    folder
+}
+
+/// Exit code, output and what is said beside it.
+fn run(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_policy"));
+    let output = command.args(args).current_dir(folder).output().expect("it runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// What is answered to a request.
+fn ask(more: &[&str]) -> Value {
+    let base = ["eval", "ngrok.yml", "--ip", "203.0.113.9", "--format", "json"];
+    let (code, out, err) = run(folder().path(), &[&base, more].concat());
+    assert_eq!(code, Some(0), "{more:?}: {err}");
+    serde_json::from_str(&out).expect("JSON")
+}
+
+/// Why a call cannot be answered.
+fn refused(more: &[&str]) -> String {
+    let (code, _, err) =
+        run(folder().path(), &[&["eval", "ngrok.yml", "--ip", "203.0.113.9"], more].concat());
+    assert_eq!(code, Some(2), "{more:?}: {err}");
+    err
+}
+
+const API: &str = "https://app.example.com/?to=api";
+
+#[test]
+fn changes_go_on_and_answers_come_back() {
+    let it = ask(&["--url", API, "--body", "aha", "--response", "answer.yml"]);
+    assert_eq!((&it["outcome"], &it["target"]), (&json!("forward"), &json!("https://api.internal")), "{it}");
+    assert_eq!((&it["request"]["body"], &it["response"]["status"]), (&json!("bhb"), &json!(201)), "{it}");
+    assert_eq!(it["response"]["body"], json!("an new page"), "{it}");
+    // The innermost first.
+    let back = it["response"]["headers"].as_array().expect("a list");
+    let back: Vec<_> = back.iter().filter(|it| it[0] == "x-back").map(|it| &it[1]).collect();
+    assert_eq!(back, [&json!("api"), &json!("front 201")], "{it}");
+    let logged = it["effects"].as_array().expect("a list").iter().find(|effect| effect["effect"] == "log");
+    assert_eq!(logged.map(|it| &it["metadata"]["way"]), Some(&json!("front")), "{it}");
+    assert_eq!(it["way"]["upstream"], json!("http://localhost:8080"));
+    assert!(it.get("assumed").is_none_or(|it| *it == json!([])), "{it}");
+}
+
+#[test]
+fn servers_fail_and_fallbacks_answer() {
+    for state in ["offline", "refused", "slow"] {
+        let it = ask(&["--url", API, "--target", &format!("https://api.internal={state}")]);
+        assert_eq!(
+            (&it["outcome"], &it["response"]["status"]),
+            (&json!("respond"), &json!(503)),
+            "{state}: {it}"
+        );
+        assert_eq!(it["response"]["body"], json!("nobody"), "{it}");
+    }
+    let it = ask(&["--url", API, "--target", "https://api.internal=respond:502"]);
+    assert_eq!((&it["outcome"], &it["response"]["status"]), (&json!("forward"), &json!(502)), "{it}");
+    let it = ask(&["--url", "https://app.example.com/here"]);
+    assert_eq!(
+        (&it["outcome"], &it["way"]["upstream"]),
+        (&json!("upstream"), &json!("http://localhost:9")),
+        "{it}"
+    );
+    assert_eq!(it["assumed"], json!(["answered_200"]), "{it}");
+}
+
+#[test]
+fn what_the_way_asks_is_named_or_given() {
+    let said = refused(&["--url", API, "-H", "x-key: 1"]);
+    assert!(said.contains("--secret v/k=…"), "{said}");
+    let it = ask(&["--url", API, "-H", "x-key: 1", "--secret", "v/k=sesame"]);
+    assert!(it.to_string().contains("(secret)") && !it.to_string().contains("sesame"), "{it}");
+}
+
+#[test]
+fn where_a_request_comes_in_is_its_url_or_named() {
+    let it = ask(&["--url", "https://api.internal/", "-H", "x-way: none"]);
+    assert_eq!(it["way"]["endpoint"], json!("https://api.internal"), "{it}");
+    let said = refused(&["--url", "https://other.example.com/"]);
+    assert!(said.contains("no endpoint of the configuration serves https://other.example.com"), "{said}");
+    let it = ask(&["--url", "https://other.example.com/here", "--endpoint", "front"]);
+    assert_eq!(it["outcome"], json!("upstream"), "{it}");
+}
+
+#[test]
+fn other_draws_of_pools_are_not_tried() {
+    let it = ask(&["--url", "https://app.example.com/?to=pool"]);
+    assert_eq!((&it["outcome"], &it["all_drawn"]), (&json!("forward"), &json!(false)), "{it}");
+}
+
+#[test]
+fn streams_of_events_with_rules_are_refused() {
+    let folder = folder();
+    let action = "{type: sse-find-replace, config: {replacements: [{from: a, to: b}]}}";
+    let rules = format!("    on_event_stream_message: [{{actions: [{action}]}}]\n- name: api");
+    fs::write(folder.path().join("ngrok.yml"), AGENT.replace("- name: api", &rules)).expect("written");
+    let call = ["eval", "ngrok.yml", "--ip", "203.0.113.9", "--url", "https://app.example.com/here"];
+    let (code, _, err) = run(folder.path(), &call);
+    assert_eq!(code, Some(0), "{err}");
+    let (code, _, err) = run(folder.path(), &[&call[..], &["--response", "events.yml"]].concat());
+    assert!(code == Some(2) && err.contains("on_event_stream_message"), "{err}");
+}
+
+/// Cases count requests along the way as well.
+#[test]
+fn limits_count_along_the_way() {
+    let folder = folder();
+    let cases = "policy: ngrok.yml
+cases:
+  - name: one a minute
+    ip: 203.0.113.9
+    request: {url: 'https://app.example.com/limited?to=api'}
+    expect: {forward: 'https://api.internal'}
+    then:
+      - {after: 1s, expect: {deny: 429}}
+      - {after: 130s, expect: {allow: true}}
+";
+    fs::write(folder.path().join("way.test.yml"), cases).expect("written");
+    let (code, out, err) = run(folder.path(), &["test", "way.test.yml"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+}
