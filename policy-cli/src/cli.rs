@@ -1,5 +1,6 @@
 //! The command line: names, flags and help texts.
 
+mod init;
 mod replay;
 mod secrets;
 mod test;
@@ -19,6 +20,7 @@ use policy_core::scenarios::ExpectedOutcome;
 use policy_core::url::EndpointUrl;
 use policy_core::variables;
 
+pub(crate) use init::{Ci, Init};
 pub(crate) use replay::{FailOn, Replay};
 pub(crate) use secrets::without_secrets;
 pub(crate) use test::{Test, TestFormat};
@@ -40,6 +42,7 @@ pub(crate) enum Command {
     Lint(Lint),
     Eval(Box<Eval>),
     Test(Test),
+    Init(Init),
     Replay(Replay),
     Compile(Compile),
     Explain(Explain),

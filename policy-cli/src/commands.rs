@@ -3,6 +3,7 @@
 pub(crate) mod compile;
 pub(crate) mod eval;
 pub(crate) mod explain;
+pub(crate) mod init;
 pub(crate) mod lint;
 pub(crate) mod overview;
 pub(crate) mod replay;

@@ -46,6 +46,12 @@ impl Given {
         named
     }
 
+    /// The same file with another text.
+    pub(crate) fn with_text(&self, text: String) -> Self {
+        let source = Source::new(self.source.name(), text);
+        Self { source, found: Diagnostics::default(), outside: self.outside }
+    }
+
     /// True if what stands in the file must not be printed.
     pub(crate) const fn is_outside(&self) -> bool {
         self.outside

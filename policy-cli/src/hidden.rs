@@ -19,14 +19,11 @@ impl Hidden {
         for value in values {
             let quoted = format!("{value:?}");
             let inside = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
-            for form in [value, inside] {
-                if !all.iter().any(|known| known == form) {
-                    all.push(form.to_owned());
-                }
-            }
+            all.extend([value, inside].map(str::to_owned));
         }
         // Of two, one of which begins with the other, the longer one.
-        all.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        all.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        all.dedup();
         Self(all)
     }
 

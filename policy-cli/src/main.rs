@@ -35,6 +35,7 @@ fn main() -> ExitCode {
             Some(Command::Lint(args)) => commands::lint::run(&args),
             Some(Command::Eval(args)) => commands::eval::run(&args),
             Some(Command::Test(args)) => commands::test::run(&args),
+            Some(Command::Init(args)) => commands::init::run(&args),
             Some(Command::Replay(args)) => commands::replay::run(&args),
             Some(Command::Compile(args)) => commands::compile::run(&args),
             Some(Command::Explain(args)) => commands::explain::run(&args),

@@ -3,6 +3,7 @@
 //! Declared fields like those of every other file, so that findings have a place and a fix. Reading touches no other
 //! file: whoever runs the cases reads the policy and what it is asked with.
 
+mod bless;
 mod expect;
 mod kinds;
 mod read;
@@ -25,6 +26,7 @@ use crate::schema::{FieldDoc, rows};
 use crate::source::{Source, Span, Spanned};
 use crate::url::EndpointUrl;
 
+pub use bless::Actual;
 pub use expect::{Answered, Expected, ExpectedEffect, ExpectedHeader, ExpectedOutcome, Sent};
 pub use kinds::Availability;
 #[cfg(test)]

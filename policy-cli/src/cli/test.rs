@@ -14,6 +14,7 @@ use regex::Regex;
   policy test --only-failures .
   policy test --format junit . > policy-tests.xml
   policy test --coverage --fail-under 90 .   what no case reaches, and 1 if it is too much
+  policy test --bless --run office .         expectations become what the policy does; look at the diff
   policy test --lcov policy.info . && genhtml -o coverage policy.info
 
 A scenario file names a policy or a configuration, and cases:
@@ -47,6 +48,10 @@ pub(crate) struct Test {
     /// Exit with 1 if the cases reach less than so many percent.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) fail_under: Option<u8>,
+    /// Write what the policies do into the expectations that do not hold; comments and layout stay. For cases whose questions
+    /// all have the same answer.
+    #[arg(long)]
+    pub(crate) bless: bool,
     /// How to print the results.
     #[arg(long, value_enum, default_value_t = TestFormat::Text)]
     pub(crate) format: TestFormat,

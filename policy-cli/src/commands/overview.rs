@@ -39,9 +39,12 @@ fn show(out: &mut impl Write, report: &Report) -> io::Result<()> {
         None => ("policy explain restrict-ips".to_owned(), "read about an action"),
     };
     let eval = format!("policy eval {policy} --ip 203.0.113.42 --explain");
-    let next = [(&*eval, "ask about an address"), (&*explain, about), ("policy --help", "all commands")];
+    let first = match report.checked.is_empty() {
+        true => ("policy init", "write a first policy, its cases, and a job that runs both"),
+        false => (&*eval, "ask about an address"),
+    };
     writeln!(out, "\nnext:")?;
-    for (command, what) in next {
+    for (command, what) in [first, (&*explain, about), ("policy --help", "all commands")] {
         writeln!(out, "  {command:width$}  {what}", width = eval.len())?;
     }
     Ok(())

@@ -1,7 +1,9 @@
 //! `policy test`: cases of scenario files, asked and compared.
 
+mod bless;
 mod judge;
 mod load;
+mod rewrite;
 mod run;
 
 use std::collections::HashSet;
@@ -51,8 +53,13 @@ pub(crate) fn run(args: &Test) -> Result<Exit, Failure> {
     if let Some(coverage) = &mut coverage {
         loaded.iter().flat_map(Loaded::programs).for_each(|program| coverage.add(program));
     }
-    for (file, cases) in run::all(loaded)? {
-        suites.files.push(Suite { file, cases });
+    let mut results = run::all(&loaded, args.bless)?;
+    if args.bless {
+        rewrite::apply(&mut loaded, &mut results)?;
+    }
+    for (file, ran) in loaded.iter().zip(results) {
+        let cases = ran.into_iter().map(|ran| ran.case).collect();
+        suites.files.push(Suite { file: file.name().to_owned(), cases });
     }
     if let Some(coverage) = &mut coverage {
         let cases = suites.files.iter().flat_map(|suite| &suite.cases);

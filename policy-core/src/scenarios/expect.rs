@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::bless::{Place, places};
 use super::kinds::{TargetUrl, status};
 use crate::diagnostic::Diagnostic;
 use crate::message::is_token;
@@ -29,6 +30,8 @@ pub struct Expected {
     pub vars: Vec<(Spanned<Box<str>>, Plain)>,
     /// All effects, in order.
     pub effects: Option<Spanned<Vec<Spanned<ExpectedEffect>>>>,
+    /// Where its fields stand.
+    pub(super) places: Vec<Place>,
 }
 
 /// How a connection or request ends.
@@ -233,6 +236,7 @@ fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Expected> {
         request: request?,
         vars: vars?.unwrap_or_default(),
         effects: effects?.map(|effects| Spanned::new(effects, at(EFFECTS.name()))),
+        places: places(fields),
     })
 }
 

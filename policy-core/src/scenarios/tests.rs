@@ -204,3 +204,22 @@ fn effects_have_their_names() {
     ];
     assert_eq!(all.map(Effect::name), *Effect::NAMES);
 }
+
+/// Blocks of text go with their mark, and what follows them stays.
+#[test]
+fn edits_of_blocks_leave_the_lines_behind() {
+    let text = "policy: p.yml\ncases:\n- name: a\n  ip: 192.0.2.1\n  expect:\n    body: |  # c\n      some\n      text\n    rule: x\n- \
+                name: b\n  ip: 192.0.2.1\n  expect:\n    \"body\": >-\n      one\n\n";
+    let source = Source::new("p.test.yml", text);
+    let (scenarios, found) = load_scenarios(&source);
+    let cases = scenarios.unwrap_or_else(|| panic!("{found:?}")).cases;
+    let cut = |case: usize, actual: &Actual| {
+        let expect = &cases[case].steps[0].expect;
+        let at = expect.answer.body.as_ref().expect("a body").span;
+        expect.edit(&source, at, actual).map(|edit| source.slice(edit.span).to_owned())
+    };
+    let value = Actual::Value(String::new());
+    assert_eq!(cut(0, &value).as_deref(), Some("|  # c\n      some\n      text"));
+    assert_eq!(cut(1, &value).as_deref(), Some(">-\n      one"));
+    assert_eq!(cut(1, &Actual::Field(String::new())).as_deref(), Some("\"body\": >-\n      one"));
+}

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use policy_core::cel::{TextMap, Value};
 use policy_core::diagnostic::cut;
 use policy_core::message::{Headers, Request, Response};
-use policy_core::parse::Plain;
-use policy_core::scenarios::{Expected, ExpectedEffect, ExpectedHeader};
+use policy_core::outcome::OutcomeKind;
+use policy_core::parse::{Plain, PlainMap};
+use policy_core::scenarios::{Actual, Expected, ExpectedEffect, ExpectedHeader};
 use policy_core::source::Span;
 
 use crate::answer::{Answer, Other, Performed, RequestAnswer};
@@ -17,13 +18,17 @@ use crate::suite::What;
 /// Characters of a value that is told.
 const MAX_TOLD: usize = 300;
 
-/// What of an expectation does not hold, and where it stands.
-pub(super) fn unmet(
-    answer: &Answer,
-    expect: &Expected,
-    sent: Option<&Request>,
-    call: &Eval,
-) -> Vec<(Span, What)> {
+/// Something that does not hold.
+pub(super) struct Found {
+    /// Where the expectation stands.
+    pub(super) span: Span,
+    pub(super) what: What,
+    /// What would hold; nothing where no expectation says it.
+    pub(super) actual: Option<Actual>,
+}
+
+/// What of an expectation does not hold.
+pub(super) fn unmet(answer: &Answer, expect: &Expected, sent: Option<&Request>, call: &Eval) -> Vec<Found> {
     let mut judge = Judge { answer, hidden: Hidden::new(&call.secret), out: Vec::new() };
     judge.outcome(expect);
     if let Some(rule) = &expect.rule
@@ -31,7 +36,8 @@ pub(super) fn unmet(
     {
         let got =
             answer.rule.as_ref().map_or("no rule with a name".to_owned(), |rule| format!("rule `{rule}`"));
-        judge.differs(rule.span, format!("rule `{}`", rule.value), got);
+        let actual = answer.rule.as_deref().map(|rule| Actual::Value(quoted(rule)));
+        judge.differs(rule.span, format!("rule `{}`", rule.value), got, actual);
     }
     judge.response(expect);
     judge.request(expect, sent);
@@ -43,18 +49,24 @@ pub(super) fn unmet(
 struct Judge<'a> {
     answer: &'a Answer,
     hidden: Hidden,
-    out: Vec<(Span, What)>,
+    out: Vec<Found>,
 }
 
 impl Judge<'_> {
-    fn differs(&mut self, span: Span, expected: String, got: String) {
-        self.add(span, expected, got, None);
+    fn differs(&mut self, span: Span, expected: String, got: String, actual: Option<Actual>) {
+        self.add(span, (expected, got), None, actual);
     }
 
-    fn add(&mut self, span: Span, mut expected: String, mut got: String, because: Option<String>) {
+    fn add(
+        &mut self,
+        span: Span,
+        (mut expected, mut got): (String, String),
+        because: Option<String>,
+        actual: Option<Actual>,
+    ) {
         [&mut expected, &mut got].into_iter().for_each(|text| self.hidden.text(text));
         let [expected, got] = [expected, got].map(|text| cut(&text, MAX_TOLD).into_owned());
-        self.out.push((span, What::Differs { expected, got, because }));
+        self.out.push(Found { span, what: What::Differs { expected, got, because }, actual });
     }
 
     fn outcome(&mut self, expect: &Expected) {
@@ -64,7 +76,10 @@ impl Judge<'_> {
         self.hidden.prose(&mut because);
         let is_about_it = matches!(got, Other::Outcome) && !because.is_empty();
         let because = is_about_it.then(|| cut(&because, MAX_TOLD).into_owned());
-        self.add(wanted.span, wanted.value.to_string(), got.words(self.answer), because);
+        // Where a pool decides, no single outcome holds.
+        let actual = outcome(self.answer).filter(|_| self.answer.draws.is_empty() && self.answer.all_drawn);
+        let told = (wanted.value.to_string(), got.words(self.answer));
+        self.add(wanted.span, told, because, actual.map(Actual::Field));
     }
 
     fn response(&mut self, expect: &Expected) {
@@ -75,19 +90,21 @@ impl Judge<'_> {
             && response.is_none_or(|response| response.status != status.value)
         {
             let got = response.map_or_else(none, |response| format!("status {}", response.status));
-            self.differs(status.span, format!("status {}", status.value), got);
+            let actual = response.map(|response| Actual::Value(response.status.to_string()));
+            self.differs(status.span, format!("status {}", status.value), got, actual);
         }
         for header in &wanted.headers {
             match response {
                 Some(response) => self.header(header, &values_of(&response.headers, &header.name.value)),
-                None => self.differs(header.name.span, header_words(header), none()),
+                None => self.differs(header.name.span, header_words(header), none(), None),
             }
         }
         if let Some(body) = &wanted.body {
             let got = response.map(|response| String::from_utf8_lossy(&response.body).into_owned());
             if got.as_deref() != Some(&*body.value) {
+                let actual = response.and_then(|response| text(&response.body)).map(Actual::Value);
                 let got = got.map_or_else(none, |got| format!("the body {got:?}"));
-                self.differs(body.span, format!("the body {:?}", body.value), got);
+                self.differs(body.span, format!("the body {:?}", body.value), got, actual);
             }
         }
     }
@@ -98,13 +115,14 @@ impl Judge<'_> {
             let span = wanted.url.as_ref().map(|url| url.span);
             let span = span.or_else(|| wanted.headers.first().map(|header| header.name.span));
             let span = span.or_else(|| wanted.body.as_ref().map(|body| body.span)).unwrap_or(expect.span);
-            self.differs(span, "a request to the upstream".to_owned(), "none".to_owned());
+            self.differs(span, "a request to the upstream".to_owned(), "none".to_owned(), None);
             return;
         };
         if let Some(url) = &wanted.url {
             let got = changed.url.as_deref().unwrap_or(&sent.url);
             if got != &*url.value {
-                self.differs(url.span, format!("the URL {}", url.value), got.to_owned());
+                let actual = Some(Actual::Value(quoted(got)));
+                self.differs(url.span, format!("the URL {}", url.value), got.to_owned(), actual);
             }
         }
         for header in &wanted.headers {
@@ -113,8 +131,9 @@ impl Judge<'_> {
         if let Some(body) = &wanted.body {
             let got = changed.body.as_deref().unwrap_or(&sent.body);
             if got != body.value.as_bytes() {
+                let actual = text(got).map(Actual::Value);
                 let got = format!("{:?}", String::from_utf8_lossy(got));
-                self.differs(body.span, format!("the body {:?}", body.value), got);
+                self.differs(body.span, format!("the body {:?}", body.value), got, actual);
             }
         }
     }
@@ -122,8 +141,13 @@ impl Judge<'_> {
     fn header(&mut self, wanted: &ExpectedHeader, got: &[String]) {
         let is = wanted.values.iter().map(|value| &**value).eq(got.iter().map(String::as_str));
         if !is {
+            let actual = match got {
+                [] => "null".to_owned(),
+                [one] => quoted(one),
+                all => format!("[{}]", all.iter().map(|value| quoted(value)).collect::<Vec<_>>().join(", ")),
+            };
             let got = if got.is_empty() { "none".to_owned() } else { got.join(", ") };
-            self.differs(wanted.name.span, header_words(wanted), got);
+            self.differs(wanted.name.span, header_words(wanted), got, Some(Actual::Value(actual)));
         }
     }
 
@@ -138,12 +162,14 @@ impl Judge<'_> {
             let got = set.get(&*name.value);
             // `null` is for one that was not set.
             if got.map_or(*wanted != Plain::Null, |got| !same(wanted, got)) {
+                let actual = got.map_or(Some(Plain::Null), |got| plain(got));
+                let actual = actual.map(|plain| Actual::Value(plain_words(&plain)));
                 let got = got.map_or_else(|| "it was not set".to_owned(), |got| got.to_string());
                 let wanted = match wanted {
                     Plain::Null => "not to be set".to_owned(),
                     value => format!("to be {}", plain_words(value)),
                 };
-                self.differs(name.span, format!("`vars.{}` {wanted}", name.value), got);
+                self.differs(name.span, format!("`vars.{}` {wanted}", name.value), got, actual);
             }
         }
     }
@@ -163,9 +189,65 @@ impl Judge<'_> {
         let span = wanted.value.get(at).map_or(wanted.span, |effect| effect.span);
         let expected =
             wanted.value.get(at).map_or("no further effect".to_owned(), |it| effect_words(&it.value));
+        let actual = format!("[{}]", got.iter().map(|got| effect(got)).collect::<Vec<_>>().join(", "));
         let got = got.get(at).map_or("no further effect".to_owned(), |got| performed_words(got));
-        self.differs(span, format!("effect {}: {expected}", at + 1), got);
+        self.differs(span, format!("effect {}: {expected}", at + 1), got, Some(Actual::Value(actual)));
     }
+}
+
+/// The outcome of an answer as a field of an expectation; nothing if nothing was decided.
+fn outcome(answer: &Answer) -> Option<String> {
+    let status = response_of(answer).map(|response| response.status);
+    Some(match (answer.decision, status) {
+        (OutcomeKind::Forward, _) => format!("forward: {}", quoted(&answer.target.as_ref()?.to_string())),
+        (OutcomeKind::Deny, Some(status)) => format!("deny: {status}"),
+        (OutcomeKind::Deny, None) => "deny: true".to_owned(),
+        (OutcomeKind::Close, _) => "close: true".to_owned(),
+        (OutcomeKind::Error, _) => "error: true".to_owned(),
+        (OutcomeKind::Respond, Some(status)) => format!("respond: {status}"),
+        (OutcomeKind::Upstream, _) if answer.admitted => "upstream: true".to_owned(),
+        _ => return None,
+    })
+}
+
+/// An effect as an item of an expectation.
+fn effect(performed: &Performed) -> String {
+    match performed {
+        Performed::Forward(url, _) => format!("{{forward: {}}}", quoted(&url.to_string())),
+        Performed::Log(metadata) => format!("{{log: {}}}", plain_words(&Plain::Map((**metadata).clone()))),
+        other => name_of(other).to_owned(),
+    }
+}
+
+/// A text in quotes, as JSON and YAML have it.
+fn quoted(text: &str) -> String {
+    plain_words(&Plain::String(text.into()))
+}
+
+/// A body in quotes, if it is text.
+fn text(body: &[u8]) -> Option<String> {
+    std::str::from_utf8(body).ok().map(quoted)
+}
+
+/// A value as plain data; nothing for one that files cannot say.
+fn plain(value: &Value) -> Option<Plain> {
+    Some(match value {
+        Value::Null => Plain::Null,
+        Value::Bool(value) => Plain::Bool(*value),
+        Value::Int(value) => Plain::Int(*value),
+        Value::Uint(value) => Plain::Uint(*value),
+        Value::Double(value) if value.is_finite() => Plain::Float(*value),
+        Value::String(value) => Plain::String((&**value).into()),
+        Value::List(values) => Plain::List(values.iter().map(plain).collect::<Option<_>>()?),
+        Value::Map(values) => {
+            let entry = |(name, value): (&Value, &Value)| match name {
+                Value::String(name) => Some(((&**name).into(), plain(value)?)),
+                _ => None,
+            };
+            Plain::Map(PlainMap(values.iter().map(entry).collect::<Option<_>>()?))
+        }
+        _ => return None,
+    })
 }
 
 fn response_of(answer: &Answer) -> Option<&Response> {

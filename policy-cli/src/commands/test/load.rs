@@ -1,7 +1,7 @@
 //! Reads a scenario file and what it names: the policy as each case asks it.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,12 +16,15 @@ use regex::Regex;
 use crate::cli::{Eval, SecretValue, Target};
 use crate::commands::eval::{self, CaseFiles, Subject};
 use crate::exit::Failure;
-use crate::files::{FoundFile, folder_of, is_below, read_as, shown};
+use crate::files::{FoundFile, Given, folder_of, is_below, read_as, shown};
 use crate::render::text::say_findings;
 
 /// A scenario file that can be run.
 pub(super) struct Loaded {
-    source: Source,
+    given: Given,
+    path: PathBuf,
+    /// Which cases are run, by their names.
+    run: Option<Regex>,
     folder: PathBuf,
     scenarios: Scenarios,
     files: CaseFiles,
@@ -45,7 +48,15 @@ struct Key {
 impl Loaded {
     /// Reads it. What is wrong with it is said on standard error.
     pub(super) fn read(file: &FoundFile, run: Option<&Regex>) -> Result<Self, Failure> {
-        let given = read_as(&file.path, file.outside)?;
+        Self::from_given(read_as(&file.path, file.outside)?, &file.path, run)
+    }
+
+    /// The same file with another text.
+    pub(super) fn with_text(&self, text: String) -> Result<Self, Failure> {
+        Self::from_given(self.given.with_text(text), &self.path, self.run.as_ref())
+    }
+
+    fn from_given(given: Given, path: &Path, run: Option<&Regex>) -> Result<Self, Failure> {
         let mut found = given.found.clone();
         let mut scenarios = None;
         if !found.has_errors() {
@@ -57,7 +68,7 @@ impl Loaded {
         let name = given.source.name().to_owned();
         let scenarios =
             scenarios.ok_or_else(|| Failure::Usage(format!("`{name}` is not a usable scenario file")))?;
-        let folder = folder_of(&file.path).to_owned();
+        let folder = folder_of(path).to_owned();
         let at = |path: &Spanned<Box<str>>| named(&folder, &path.value);
         // Policies, too, and what agents have.
         let others = scenarios.agents.iter().chain([&scenarios.policy]).chain(&scenarios.ip_policies);
@@ -69,7 +80,9 @@ impl Loaded {
         let wanted = scenarios.cases.iter().enumerate();
         let wanted = wanted.filter(|(_, case)| is_wanted(case)).map(|(at, _)| at).collect();
         let mut loaded = Self {
-            source: given.source,
+            given,
+            path: path.to_owned(),
+            run: run.cloned(),
             folder,
             scenarios,
             files,
@@ -137,7 +150,20 @@ impl Loaded {
     }
 
     pub(super) fn name(&self) -> &str {
-        self.source.name()
+        self.source().name()
+    }
+
+    pub(super) const fn source(&self) -> &Source {
+        &self.given.source
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// True if a link leads to it from elsewhere.
+    pub(super) const fn is_outside(&self) -> bool {
+        self.given.is_outside()
     }
 
     pub(super) const fn files(&self) -> &CaseFiles {
@@ -175,9 +201,16 @@ impl Loaded {
         keys.collect()
     }
 
+    /// All secrets that its cases give.
+    pub(super) fn secrets(&self) -> Vec<SecretValue> {
+        let steps = self.cases().flat_map(|case| &case.steps);
+        let mut known = HashSet::new();
+        steps.flat_map(|step| secrets(&step.asked)).filter(|it| known.insert(it.value.clone())).collect()
+    }
+
     /// Where something stands.
     pub(super) fn position(&self, span: Span) -> Position {
-        self.source.position(span.start)
+        self.source().position(span.start)
     }
 
     /// A case as a call of `policy eval`.
@@ -189,10 +222,6 @@ impl Loaded {
     ) -> Eval {
         let targets =
             asked.targets.iter().map(|(url, state)| Target { url: url.value.clone(), state: *state });
-        let secrets = asked.secrets.iter().filter_map(|(name, value)| {
-            let (vault, name) = name.value.split_once('/')?;
-            Some(SecretValue { vault: vault.to_owned(), name: name.to_owned(), value: value.to_string() })
-        });
         let at = |path: &str| self.folder.join(path);
         Eval {
             policy: self.policy(),
@@ -204,7 +233,7 @@ impl Loaded {
                 .map(|request| request.url.clone())
                 .or_else(|| asked.requests.as_ref().map(|_| String::new())),
             response: asked.response.as_ref().map(|_| PathBuf::new()),
-            secret: secrets.collect(),
+            secret: secrets(asked).collect(),
             keys: asked.keys.iter().map(|(url, path)| (url.value.to_string(), at(&path.value))).collect(),
             login: asked.login.as_deref().map(str::to_owned),
             ip_policies: self.scenarios.ip_policies.as_ref().map(|path| at(&path.value)),
@@ -232,6 +261,14 @@ fn named(folder: &Path, name: &str) -> Result<PathBuf, Failure> {
         shown(&path),
         shown(folder)
     )))
+}
+
+/// The secrets that a case gives.
+fn secrets(asked: &Asked) -> impl Iterator<Item = SecretValue> {
+    asked.secrets.iter().filter_map(|(name, value)| {
+        let (vault, name) = name.value.split_once('/')?;
+        Some(SecretValue { vault: vault.to_owned(), name: name.to_owned(), value: value.to_string() })
+    })
 }
 
 impl Key {

@@ -9,9 +9,9 @@ use std::time::Duration;
 use policy_core::diagnostic::{printable, shown_address};
 use policy_core::message::{Request, Response};
 use policy_core::scenarios::{Case, CaseStep};
-use policy_core::source::Position;
 
-use super::judge;
+use super::bless::{Blessing, Collected};
+use super::judge::{self, Found};
 use super::load::Loaded;
 use crate::answer::{Answer, Performed};
 use crate::cli::{Eval, TargetState};
@@ -27,8 +27,16 @@ const MAX_UNMET: usize = 10;
 /// How a case gives what a call of `policy eval` gives by flags.
 const HINT: &str = " (in a case, flags are fields: `--now …` is `now: …`, `--set a=b` is `set: {a: b}`)";
 
-/// Runs the cases of files.
-pub(super) fn all(files: Vec<Loaded>) -> Result<Vec<(String, Vec<suite::Case>)>, Failure> {
+/// A case that was run.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub(super) case: suite::Case,
+    /// What would make it pass, if that is wanted.
+    pub(super) blessing: Blessing,
+}
+
+/// Runs the cases of files; with `bless` every question is asked, also where a case has failed.
+pub(super) fn all(files: &[Loaded], bless: bool) -> Result<Vec<Vec<Ran>>, Failure> {
     let work: Vec<(usize, &Case)> =
         files.iter().enumerate().flat_map(|(at, file)| file.cases().map(move |case| (at, case))).collect();
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
@@ -36,7 +44,7 @@ pub(super) fn all(files: Vec<Loaded>) -> Result<Vec<(String, Vec<suite::Case>)>,
         loop {
             let from = next.fetch_add(AT_ONCE, Ordering::Relaxed);
             let Some(part) = work.get(from..(from + AT_ONCE).min(work.len())) else { return };
-            let results = part.iter().filter_map(|(at, case)| Some((*at, run(files.get(*at)?, case))));
+            let results = part.iter().filter_map(|(at, case)| Some((*at, run(files.get(*at)?, case, bless))));
             let results: Vec<_> = results.collect();
             done.lock().unwrap_or_else(PoisonError::into_inner).push((from, results));
             if part.is_empty() {
@@ -52,30 +60,36 @@ pub(super) fn all(files: Vec<Loaded>) -> Result<Vec<(String, Vec<suite::Case>)>,
     });
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(from, _)| *from);
-    let mut out: Vec<_> = files.iter().map(|file| (file.name().to_owned(), Vec::new())).collect();
-    for (at, case) in done.into_iter().flat_map(|(_, results)| results) {
-        let case = case?;
-        if let Some((_, cases)) = out.get_mut(at) {
-            cases.push(case);
+    let mut out: Vec<Vec<Ran>> = files.iter().map(|_| Vec::new()).collect();
+    for (at, ran) in done.into_iter().flat_map(|(_, results)| results) {
+        let ran = ran?;
+        if let Some(of_file) = out.get_mut(at) {
+            of_file.push(ran);
         }
     }
     Ok(out)
 }
 
-fn run(file: &Loaded, case: &Case) -> Result<suite::Case, Failure> {
-    let mut reached = Vec::new();
+fn run(file: &Loaded, case: &Case, bless: bool) -> Result<Ran, Failure> {
+    let (mut reached, mut blessing) = (Vec::new(), Blessing::default());
     let status = match &case.skip {
         Some(reason) => Status::Skipped(reason.to_string()),
         None => {
-            let unmet = unmet(file, case, &mut reached)?;
+            let unmet = unmet(file, case, &mut reached, bless.then_some(&mut blessing))?;
             if unmet.is_empty() { Status::Passed } else { Status::Failed(unmet) }
         }
     };
-    Ok(suite::Case { name: case.name.value.to_string(), at: file.position(case.name.span), status, reached })
+    let (name, at) = (case.name.value.to_string(), file.position(case.name.span));
+    Ok(Ran { case: suite::Case { name, at, status, reached }, blessing })
 }
 
 /// What is not as a case expects.
-fn unmet(file: &Loaded, case: &Case, reached: &mut Vec<Reached>) -> Result<Vec<Unmet>, Failure> {
+fn unmet(
+    file: &Loaded,
+    case: &Case,
+    reached: &mut Vec<Reached>,
+    mut blessing: Option<&mut Blessing>,
+) -> Result<Vec<Unmet>, Failure> {
     let (counts, mut out) = (Arc::new(Counts::default()), Vec::new());
     let mut now = Duration::ZERO;
     for (number, step) in case.steps.iter().enumerate() {
@@ -83,12 +97,29 @@ fn unmet(file: &Loaded, case: &Case, reached: &mut Vec<Reached>) -> Result<Vec<U
         counts.set_now(now);
         let several = Several { steps: case.steps.len() > 1, number, step };
         let mut question = Question { file, step, now, counts: &counts, call: None };
+        let (mut collected, mut asked) = (Collected::default(), 0);
         for single in questions(file, step) {
-            let found = question.ask(single, reached)?;
-            out.extend(found.into_iter().map(|(at, what)| Unmet { at, asked: several.words(single), what }));
-            if out.len() >= MAX_UNMET {
+            asked += 1;
+            let found = match question.ask(single, reached)? {
+                Ok(found) => found,
+                Err(why) => {
+                    blessing.iter_mut().for_each(|blessing| blessing.refuse());
+                    vec![Found { span: step.span, what: What::NotAsked(why), actual: None }]
+                }
+            };
+            for found in found {
+                collected.add(&found);
+                if out.len() < MAX_UNMET {
+                    let at = file.position(found.span);
+                    out.push(Unmet { at, asked: several.words(single), what: found.what });
+                }
+            }
+            if blessing.is_none() && out.len() >= MAX_UNMET {
                 return Ok(out);
             }
+        }
+        if let Some(blessing) = &mut blessing {
+            blessing.take(file, step, (&collected, asked));
         }
     }
     Ok(out)
@@ -165,16 +196,16 @@ struct Call {
 }
 
 impl Question<'_> {
+    /// What is not as expected; else why there is no answer.
     fn ask(
         &mut self,
         Single { ip, request, .. }: Single<'_>,
         reached: &mut Vec<Reached>,
-    ) -> Result<Vec<(Position, What)>, Failure> {
+    ) -> Result<Result<Vec<Found>, String>, Failure> {
         let (file, step) = (self.file, self.step);
-        let at = file.position(step.span);
         let not_asked = |failure: Failure| match failure {
             // A question without an answer fails the case; a fault of ours ends the run.
-            Failure::Usage(why) => Ok(vec![(at, What::NotAsked(format!("{why}{HINT}")))]),
+            Failure::Usage(why) => Ok(Err(format!("{why}{HINT}"))),
             other => Err(other),
         };
         let Some(subject) = file.subject(&step.asked) else {
@@ -197,8 +228,7 @@ impl Question<'_> {
                 });
                 runs.for_each(|run| join(reached, run));
                 let sent = request.map(|(_, request)| &**request);
-                let unmet = judge::unmet(&answer, &step.expect, sent, &call.args);
-                Ok(unmet.into_iter().map(|(span, what)| (file.position(span), what)).collect())
+                Ok(Ok(judge::unmet(&answer, &step.expect, sent, &call.args)))
             }
             Err(failure) => not_asked(failure),
         }
