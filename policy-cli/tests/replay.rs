@@ -239,3 +239,57 @@ fn wrong_calls_are_told() {
         assert!(out(&output).contains(said), "{}", out(&output));
     }
 }
+
+/// A request of an event of ngrok.
+fn request(client: &str, method: &str, path: &str, more: &str) -> String {
+    format!(
+        "{{\"event_type\":\"http_request_complete.v0\",\"event_timestamp\":\"2026-12-01T10:00:00Z\",\"object\":{{\"conn\":\
+         {{\"client_ip\":\"{client}\",\"start_ts\":\"2026-12-01T10:00:00Z\"}},\"http\":{{\"request\":{{\"method\":\"{method}\",\
+         \"url\":{{\"scheme\":\"https\",\"host\":\"app.example.com\",\"path\":\"{path}\"}},\"headers\":{{\"x-team\":[\"a\"]}}}},\
+         \"response\":{{\"status_code\":200}}}}{more}}}}}\n"
+    )
+}
+
+/// Rules for requests see method, URL and headers; what the event does not have is counted by what is asked for.
+#[test]
+fn requests_are_decided_with_what_the_event_has() {
+    let old = "on_http_request:
+- expressions: [\"req.method == 'DELETE'\"]
+  actions: [{type: deny, config: {status_code: 405}}]
+- expressions: [\"req.url.path.startsWith('/api')\"]
+  actions: [{type: forward-internal, config: {url: 'https://api.internal'}}]
+";
+    let new = "on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow: [203.0.113.0/24]}}]}]
+on_http_request:
+- expressions: [\"req.headers['x-team'][0] == 'a' && req.url.path == '/api/closed'\"]
+  name: closed
+  actions: [{type: deny}]
+- expressions: [\"req.url.path.startsWith('/api')\"]
+  actions: [{type: forward-internal, config: {url: 'https://other.internal'}}]
+- expressions: [\"req.url.path == '/body'\"]
+  actions: [{type: request-body-find-replace, config: {replacements: [{from: a, to: b}]}}]
+";
+    let lines = [
+        request("203.0.113.1", "get", "/api/open", ""),
+        request("203.0.113.1", "get", "/api/closed", ""),
+        request("203.0.113.1", "delete", "/x", ""),
+        request("192.0.2.7", "get", "/", ""),
+        request("203.0.113.1", "post", "/body", ""),
+        request("203.0.113.1", "", "/", ""),
+    ];
+    let log = lines.concat();
+    let folder = folder(&[("old.yml", old.as_bytes()), ("new.yml", new.as_bytes()), ("log", log.as_bytes())]);
+    let call = ["new.yml", "--log", "log", "--against", "old.yml", "--has-upstream", "--format", "json"];
+    let output = output(&call, folder.path());
+    let said = out(&output);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+    let count = |name: &str| json[name]["count"].as_u64();
+    assert_eq!((json["decided"].as_u64(), count("forwarded_elsewhere")), (Some(4), Some(1)), "{said}");
+    assert_eq!((count("newly_denied"), count("newly_allowed")), (Some(2), Some(1)), "{said}");
+    assert!(said.contains("read_body") && said.contains("no_request"), "{said}");
+    // Alone, an event of ngrok does not say what was decided, but that an address test refused.
+    let blocked = request("192.0.2.7", "get", "/", ",\"ip_policy\":{\"decision\":\"block\"}");
+    fs::write(folder.path().join("log"), blocked).expect("written");
+    let said = out(&self::output(&["new.yml", "--log", "log", "--has-upstream"], folder.path()));
+    assert!(said.contains("1  as before"), "{said}");
+}

@@ -7,6 +7,7 @@
 //! docs/edge.md.
 
 mod facts;
+mod http;
 mod object;
 mod scan;
 mod time;
@@ -17,6 +18,7 @@ use std::net::IpAddr;
 
 use crate::cel::Timestamp;
 use crate::exchange::ForwardFailure;
+use crate::message::Request;
 use crate::outcome::OutcomeKind;
 use crate::url::EndpointUrl;
 
@@ -288,6 +290,13 @@ impl<'l> Event<'l> {
     #[must_use]
     pub fn client_text(&self) -> &'l str {
         self.fields.client_ip.map_or("", |text| text.raw())
+    }
+
+    /// The request that the event is about, as far as it says: method, URL and headers. `None` if it lacks a method or a URL,
+    /// or one of them cannot be that of a request. Cold: O(bytes of the request).
+    #[must_use]
+    pub fn request(&self) -> Option<Request> {
+        http::request(self.fields.http?)
     }
 
     /// The name of the endpoint.

@@ -16,6 +16,8 @@ pub(super) struct Fields<'l> {
     pub(super) start: Option<Text<'l>>,
     /// What the event knows of places.
     pub(super) geo: Option<&'l str>,
+    /// The request and its response.
+    pub(super) http: Option<&'l str>,
     /// Bytes went one way or the other.
     pub(super) carried: bool,
     pub(super) ip_policy: Option<Text<'l>>,
@@ -53,6 +55,7 @@ impl<'l> Fields<'l> {
                     _ => scanner.skip(),
                 })
             }
+            "http" => raw(scanner, (&mut self.http, wrong), "object.http"),
             "endpoint" => text(scanner, (&mut self.endpoint, wrong), "object.endpoint"),
             "decision" => text(scanner, (&mut self.decision, wrong), "object.decision"),
             "rule" => text(scanner, (&mut self.rule, wrong), "object.rule"),

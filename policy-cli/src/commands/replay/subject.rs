@@ -13,9 +13,11 @@ use policy_core::evaluate::{Evaluation, Mode};
 use policy_core::events::{Event, EventFacts, EventKind, Text};
 use policy_core::exchange::{Ability, ActionId, ForwardFailure};
 use policy_core::facts::{Fact, Facts, GivenFacts};
-use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Steps, Verdict};
+use policy_core::journey::{
+    Endpoints, Journey, Leg, Policy, RequestJourney, RequestLeg, Serving, Steps, Trail, Verdict,
+};
 use policy_core::lint::{DocumentKind, kind_of};
-use policy_core::outcome::OutcomeKind;
+use policy_core::message::Response;
 use policy_core::phase::{Phase, PhaseSet};
 use policy_core::resolve::UrlMap;
 use policy_core::url::EndpointUrl;
@@ -64,6 +66,14 @@ pub(super) struct Decision {
     pub(super) ends_elsewhere: bool,
     /// The action whose list the reason is about: it then begins with the client's address.
     pub(super) list_of: Option<ActionId>,
+}
+
+impl Decision {
+    fn new(verdict: Verdict, trail: &Trail<Place>, list_of: Option<ActionId>) -> Self {
+        let ends_elsewhere = trail.iter().last().is_some_and(|(_, place)| place.node.is_none());
+        let hops = trail.iter().map(|(url, _)| url.clone()).collect();
+        Self { verdict, hops, ends_elsewhere, list_of }
+    }
 }
 
 impl Subject {
@@ -150,7 +160,7 @@ impl Subject {
     pub(super) fn deciding(&self) -> Option<&Program> {
         let [Node { policy: Some(program), .. }] = &*self.nodes else { return None };
         let reads_more = !program.reads_client_address_only() || program.draws_numbers();
-        let by_class = self.is_one_policy && !reads_more;
+        let by_class = self.is_one_policy && !reads_more && !self.runs_requests;
         (by_class && program.deciding_table().is_some()).then_some(program)
     }
 
@@ -177,6 +187,9 @@ impl Subject {
             facts = facts.started(start).at_time(start);
         }
         let place = Place { node: Some(entry), url: None };
+        if event.kind() == EventKind::HttpRequestComplete && self.runs_requests {
+            return self.decide_request(event, &world, &facts, place);
+        }
         let mut journey = Journey::new(&world, &facts, Steps::default(), place);
         let mut leg = journey.start();
         loop {
@@ -200,14 +213,51 @@ impl Subject {
             return Err(missing);
         }
         let verdict = journey.verdict();
-        let is_over = verdict.decision != OutcomeKind::Upstream && verdict.decision != OutcomeKind::Error;
-        if event.kind() == EventKind::HttpRequestComplete && self.runs_requests && !is_over {
-            return Err(Undecided::Requests);
+        Ok(Decision::new(verdict, journey.trail(), list_of))
+    }
+
+    /// Decides about the request of an event again. What its policy asks its host for is not in the event, nor is what a server
+    /// answered: the event has what the client got.
+    fn decide_request(
+        &self,
+        event: &Event<'_>,
+        world: &World<'_>,
+        facts: &Facts<'_>,
+        place: Place,
+    ) -> Result<Decision, Undecided> {
+        let request = event.request().ok_or(Undecided::NoRequest)?;
+        let request = request.facts().map_err(|_| Undecided::NoRequest)?;
+        let mut journey: RequestJourney<'_, _, _> =
+            RequestJourney::new(world, facts, &request, Steps::default(), place);
+        let mut leg = journey.start();
+        loop {
+            leg = match leg {
+                RequestLeg::Done => break,
+                RequestLeg::Pause => journey.go_on(),
+                RequestLeg::Ask(effect) => return Err(Undecided::Asks(effect.name())),
+                RequestLeg::Send(_) => {
+                    let url = journey.sending_target().cloned();
+                    let fails = url.is_some_and(|url| world.fails(&url, ForwardFailure::UpstreamUnreachable));
+                    match journey.program().is_some_and(|it| it.has_rules(Phase::OnHttpResponse)) {
+                        _ if fails => journey.not_reached(String::new()),
+                        true => return Err(Undecided::Response),
+                        false => journey.responded(Response::new(200)),
+                    }
+                }
+            };
         }
-        let trail = journey.trail();
-        let ends_elsewhere = trail.iter().last().is_some_and(|(_, place)| place.node.is_none());
-        let hops = trail.iter().map(|(url, _)| url.clone()).collect();
-        Ok(Decision { verdict, hops, ends_elsewhere, list_of })
+        let (mut missing, mut list_of) = (None, None);
+        journey.each_run(|passage, _, run| {
+            missing = missing.take().or_else(|| lacks(run));
+            if passage.decides {
+                list_of = run.reason().list_of();
+            }
+        });
+        if let Some(missing) = missing {
+            return Err(missing);
+        }
+        let verdict = journey.verdict();
+        Ok(Decision::new(verdict, journey.trail(), list_of))
     }
 }
 

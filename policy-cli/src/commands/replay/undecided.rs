@@ -13,8 +13,12 @@ pub(super) enum Undecided {
     /// The policy reads a fact that the event does not have.
     Fact(&'static str),
     Randomness,
-    /// The policy has rules for requests.
-    Requests,
+    /// The event has no request of which the rules for requests could be asked.
+    NoRequest,
+    /// The policy asks its host for something that is not in the event.
+    Asks(&'static str),
+    /// Rules for responses would have to know what a server answered.
+    Response,
     NoEndpoint,
     UnknownEndpoint(String),
     /// It was refused where another policy, which is not known, decided.
@@ -34,7 +38,9 @@ impl Undecided {
             Self::Unreadable(why) => why.name(),
             Self::Fact(_) => "fact",
             Self::Randomness => "randomness",
-            Self::Requests => "requests",
+            Self::NoRequest => "no_request",
+            Self::Asks(_) => "asks",
+            Self::Response => "response",
             Self::NoEndpoint => "no_endpoint",
             Self::UnknownEndpoint(_) => "unknown_endpoint",
             Self::OtherPolicy(_) => "other_policy",
@@ -51,7 +57,11 @@ impl fmt::Display for Undecided {
             Self::Unreadable(why) => f.write_str(&printable(&why.to_string())),
             Self::Fact(path) => write!(f, "`{path}` is not in the event; `--set {path}=…` gives it for all"),
             Self::Randomness => f.write_str("the policy draws random numbers"),
-            Self::Requests => f.write_str("the policy has rules for requests, which are not decided again"),
+            Self::NoRequest => f.write_str("the event has no method and URL, which rules for requests read"),
+            Self::Asks(what) => write!(f, "the policy asks for what is not in the event: {what}"),
+            Self::Response => {
+                f.write_str("rules for responses read what a server answered, which is not in the event")
+            }
             Self::NoEndpoint => f.write_str("the event does not name its endpoint"),
             Self::UnknownEndpoint(name) => {
                 write!(f, "the configuration has no endpoint `{}`", printable(name))
