@@ -3,7 +3,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+
+#[path = "support/command.rs"]
+mod command;
 
 const POLICY: &str = "on_tcp_connect:
 - name: office only
@@ -32,12 +34,8 @@ fn folder(test: &str) -> tempfile::TempDir {
     folder
 }
 
-/// Exit code, output and what is said beside it.
 fn test(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_policy"));
-    let output = command.arg("test").args(args).current_dir(folder).output().expect("it runs");
-    let text = |bytes| String::from_utf8(bytes).expect("text");
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    command::policy(folder, &[&["test"], args].concat())
 }
 
 /// What a file is after it was blessed, and what was said.

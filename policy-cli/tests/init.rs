@@ -3,21 +3,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-/// Exit code, output and what is said beside it.
-fn policy(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_policy"));
-    let output = command.args(args).current_dir(folder).output().expect("it runs");
-    let text = |bytes| String::from_utf8(bytes).expect("text");
-    (output.status.code(), text(output.stdout), text(output.stderr))
-}
+#[path = "support/command.rs"]
+mod command;
 
 /// Checks and tests what was written; what was said.
 fn checked(folder: &Path) -> String {
-    let (code, out, err) = policy(folder, &["lint", "."]);
+    let (code, out, err) = command::policy(folder, &["lint", "."]);
     assert_eq!(code, Some(0), "{out}{err}");
-    let (code, out, err) = policy(folder, &["test", "--fail-under", "100", "."]);
+    let (code, out, err) = command::policy(folder, &["test", "--fail-under", "100", "."]);
     assert_eq!(code, Some(0), "{out}{err}");
     out
 }
@@ -32,7 +26,7 @@ fn what_is_written_passes_and_reaches_everything() {
         &["init", "--allow", "0.0.0.0/0", "--allow", "::/0"],
     ] {
         let folder = tempfile::tempdir().expect("a folder");
-        let (code, out, err) = policy(folder.path(), args);
+        let (code, out, err) = command::policy(folder.path(), args);
         assert_eq!((code, &*err), (Some(0), ""), "{args:?}: {out}");
         assert!(out.contains("wrote policy.yml\nwrote policy.test.yml\n"), "{out}");
         checked(folder.path());
@@ -45,8 +39,8 @@ fn what_is_written_passes_and_reaches_everything() {
 #[test]
 fn the_defaults_have_no_findings() {
     let folder = tempfile::tempdir().expect("a folder");
-    assert_eq!(policy(folder.path(), &["init", "site"]).0, Some(0));
-    let (code, out, err) = policy(folder.path(), &["lint", "--deny-warnings", "site"]);
+    assert_eq!(command::policy(folder.path(), &["init", "site"]).0, Some(0));
+    let (code, out, err) = command::policy(folder.path(), &["lint", "--deny-warnings", "site"]);
     assert_eq!(code, Some(0), "{out}{err}");
     let job = fs::read_to_string(folder.path().join("site/.github/workflows/policy.yml")).expect("a job");
     assert!(job.contains("policy lint") && job.contains("policy test"), "{job}");
@@ -56,7 +50,7 @@ fn the_defaults_have_no_findings() {
 fn nothing_is_overwritten_and_all_of_it_is_written_or_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("policy.test.yml"), "mine").expect("written");
-    let (code, out, err) = policy(folder.path(), &["init"]);
+    let (code, out, err) = command::policy(folder.path(), &["init"]);
     assert_eq!((code, &*out), (Some(2), ""), "{err}");
     assert!(err.contains("`policy.test.yml` is there already"), "{err}");
     assert!(!folder.path().join("policy.yml").exists() && !folder.path().join(".github").exists());
@@ -64,7 +58,7 @@ fn nothing_is_overwritten_and_all_of_it_is_written_or_nothing() {
     // A file in the place of a folder.
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join(".github"), "mine").expect("written");
-    let (code, _, err) = policy(folder.path(), &["init"]);
+    let (code, _, err) = command::policy(folder.path(), &["init"]);
     assert!(code == Some(2) && err.contains("cannot write `.github/workflows/policy.yml`"), "{err}");
     assert!(!folder.path().join("policy.yml").exists(), "{err}");
 }
@@ -75,15 +69,13 @@ fn no_link_leads_out() {
     use std::os::unix::fs::symlink;
     let (folder, other) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     symlink(other.path(), folder.path().join(".github")).expect("linked");
-    let (code, _, err) = policy(folder.path(), &["init"]);
+    let (code, _, err) = command::policy(folder.path(), &["init"]);
     assert!(code == Some(2) && err.contains("a link leads out of"), "{err}");
-    assert!(
-        !other.path().join("workflows/policy.yml").exists() && !folder.path().join("policy.yml").exists()
-    );
+    assert!(!other.path().join("workflows").exists() && !folder.path().join("policy.yml").exists());
     // A link that leads nowhere is there.
     let folder = tempfile::tempdir().expect("a folder");
     symlink(other.path().join("new.yml"), folder.path().join("policy.yml")).expect("linked");
-    let (code, _, err) = policy(folder.path(), &["init", "--ci", "none"]);
+    let (code, _, err) = command::policy(folder.path(), &["init", "--ci", "none"]);
     assert!(code == Some(2) && err.contains("`policy.yml` is there already"), "{err}");
     assert!(!other.path().join("new.yml").exists());
 }
@@ -96,7 +88,7 @@ fn wrong_calls_are_told() {
         &["init", "--forward", "device1"],
         &["init", "--ci", "jenkins"],
     ] {
-        let (code, _, err) = policy(folder.path(), args);
+        let (code, _, err) = command::policy(folder.path(), args);
         assert!(code == Some(2) && err.starts_with("error: "), "{args:?}: {err}");
     }
     assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 0);

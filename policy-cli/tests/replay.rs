@@ -293,3 +293,25 @@ on_http_request:
     let said = out(&self::output(&["new.yml", "--log", "log", "--has-upstream"], folder.path()));
     assert!(said.contains("1  as before"), "{said}");
 }
+
+/// The version of a request is in no event, and an event may leave headers out: neither is made up.
+#[test]
+fn what_an_event_has_not_of_its_request_is_not_made_up() {
+    let version =
+        "on_http_request: [{expressions: [\"req.version == 'HTTP/1.1'\"], actions: [{type: deny}]}]\n";
+    let header = "on_http_request: [{expressions: [\"!hasReqHeader('x')\"], actions: [{type: deny}]}]\n";
+    let whole = request("203.0.113.1", "get", "/", ",\"ip_policy\":{\"decision\":\"block\"}");
+    let bare = whole.replace(",\"headers\":{\"x-team\":[\"a\"]}", "");
+    assert_ne!(whole, bare);
+    for (policy, log, more, said) in [
+        (version, &whole, &[][..], "`req.version` is not in the event"),
+        (version, &whole, &["--set", "req.version=HTTP/1.1"], "1  as before"),
+        (header, &bare, &[], "the event has no method, URL and headers"),
+        (header, &whole, &[], "1  as before"),
+    ] {
+        let folder = folder(&[("p.yml", policy.as_bytes()), ("log", log.as_bytes())]);
+        let call = [&["p.yml", "--log", "log", "--has-upstream"], more].concat();
+        let all = out(&output(&call, folder.path()));
+        assert!(all.contains(said), "{policy}: {all}");
+    }
+}

@@ -3,10 +3,11 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
+
+#[path = "support/command.rs"]
+mod command;
 
 const AGENT: &str = "version: 3
 agent: {}
@@ -66,18 +67,10 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-/// Exit code, output and what is said beside it.
-fn run(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_policy"));
-    let output = command.args(args).current_dir(folder).output().expect("it runs");
-    let text = |bytes| String::from_utf8(bytes).expect("text");
-    (output.status.code(), text(output.stdout), text(output.stderr))
-}
-
 /// What is answered to a request.
 fn ask(more: &[&str]) -> Value {
     let base = ["eval", "ngrok.yml", "--ip", "203.0.113.9", "--format", "json"];
-    let (code, out, err) = run(folder().path(), &[&base, more].concat());
+    let (code, out, err) = command::policy(folder().path(), &[&base, more].concat());
     assert_eq!(code, Some(0), "{more:?}: {err}");
     serde_json::from_str(&out).expect("JSON")
 }
@@ -85,7 +78,7 @@ fn ask(more: &[&str]) -> Value {
 /// Why a call cannot be answered.
 fn refused(more: &[&str]) -> String {
     let (code, _, err) =
-        run(folder().path(), &[&["eval", "ngrok.yml", "--ip", "203.0.113.9"], more].concat());
+        command::policy(folder().path(), &[&["eval", "ngrok.yml", "--ip", "203.0.113.9"], more].concat());
     assert_eq!(code, Some(2), "{more:?}: {err}");
     err
 }
@@ -148,6 +141,31 @@ fn where_a_request_comes_in_is_its_url_or_named() {
     assert_eq!(it["outcome"], json!("upstream"), "{it}");
 }
 
+/// A public endpoint that the edge does not bring online takes no requests there, whether it is named or its URL is asked.
+#[test]
+fn endpoints_that_are_not_online_take_no_requests() {
+    let folder = folder();
+    let policy = "{on_tcp_connect: [{actions: [{type: deny}]}]}";
+    let edge = format!(
+        "version: 1\nendpoints: [{{name: ssh, url: 'tcp://edge.example.com:20022', listen: 127.0.0.1:0, traffic_policy: {policy}}}]\nagents: {{listen: 127.0.0.1:0, names: [edge.example.com]}}\n"
+    );
+    fs::write(folder.path().join("edge.yml"), edge).expect("written");
+    let call = [
+        "eval",
+        "edge.yml",
+        "--agent",
+        "ngrok.yml",
+        "--ip",
+        "203.0.113.9",
+        "--url",
+        "https://app.example.com/here",
+    ];
+    for more in [&[][..], &["--endpoint", "front"]] {
+        let (code, _, err) = command::policy(folder.path(), &[&call, more].concat());
+        assert!(code == Some(2) && err.contains("error: --endpoint: the edge does not bring"), "{err}");
+    }
+}
+
 #[test]
 fn other_draws_of_pools_are_not_tried() {
     let it = ask(&["--url", "https://app.example.com/?to=pool"]);
@@ -161,9 +179,9 @@ fn streams_of_events_with_rules_are_refused() {
     let rules = format!("    on_event_stream_message: [{{actions: [{action}]}}]\n- name: api");
     fs::write(folder.path().join("ngrok.yml"), AGENT.replace("- name: api", &rules)).expect("written");
     let call = ["eval", "ngrok.yml", "--ip", "203.0.113.9", "--url", "https://app.example.com/here"];
-    let (code, _, err) = run(folder.path(), &call);
+    let (code, _, err) = command::policy(folder.path(), &call);
     assert_eq!(code, Some(0), "{err}");
-    let (code, _, err) = run(folder.path(), &[&call[..], &["--response", "events.yml"]].concat());
+    let (code, _, err) = command::policy(folder.path(), &[&call[..], &["--response", "events.yml"]].concat());
     assert!(code == Some(2) && err.contains("on_event_stream_message"), "{err}");
 }
 
@@ -182,6 +200,6 @@ cases:
       - {after: 130s, expect: {allow: true}}
 ";
     fs::write(folder.path().join("way.test.yml"), cases).expect("written");
-    let (code, out, err) = run(folder.path(), &["test", "way.test.yml"]);
+    let (code, out, err) = command::policy(folder.path(), &["test", "way.test.yml"]);
     assert_eq!(code, Some(0), "{out}{err}");
 }

@@ -292,8 +292,8 @@ impl<'l> Event<'l> {
         self.fields.client_ip.map_or("", |text| text.raw())
     }
 
-    /// The request that the event is about, as far as it says: method, URL and headers. `None` if it lacks a method or a URL,
-    /// or one of them cannot be that of a request. Cold: O(bytes of the request).
+    /// The request that the event is about, as far as it says: method, URL and headers. `None` if it lacks one of them, or one
+    /// cannot be that of a request. What events never have of a request says [`EventFacts::never_has`]. Cold: O(bytes of the request).
     #[must_use]
     pub fn request(&self) -> Option<Request> {
         http::request(self.fields.http?)

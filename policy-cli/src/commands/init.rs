@@ -152,11 +152,14 @@ fn write(path: &Path, text: &str, folder: &Path, made: &mut Vec<PathBuf>) -> Res
     let failed =
         |error: &io::Error| Failure::Usage(format!("cannot write `{}`: {}", shown(path), reason(error)));
     let parent = path.parent().unwrap_or(folder);
-    fs::create_dir_all(parent).map_err(|error| failed(&error))?;
-    if !is_below(parent, folder) {
+    fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+    // Before anything is made behind a link.
+    let there = parent.ancestors().find(|ancestor| is_there(ancestor)).unwrap_or(folder);
+    if !is_below(there, folder) {
         let message = format!("cannot write `{}`: a link leads out of `{}`", shown(path), shown(folder));
         return Err(Failure::Usage(message));
     }
+    fs::create_dir_all(parent).map_err(|error| failed(&error))?;
     let mut file =
         OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| failed(&error))?;
     made.push(path.to_owned());

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::{Event, Text};
 use crate::cel::{Borrowed, Fact, Value};
 use crate::facts::{FactProvider, GivenFacts};
+use crate::message::Part;
 use crate::vocabulary::tag;
 
 /// The facts of an event: those that it has, and no others.
@@ -35,6 +36,12 @@ impl<'e> EventFacts<'e> {
             given,
             places: event.fields.geo.map(|raw| places(raw, needs)).unwrap_or_default(),
         }
+    }
+
+    /// True for facts of a request that no event has: its version and its trailers.
+    #[must_use]
+    pub fn never_has(fact: Fact) -> bool {
+        matches!(tag::part(fact.tag), Some(Part::Version | Part::RequestTrailers))
     }
 }
 

@@ -11,7 +11,8 @@ pub(super) fn request(raw: &str) -> Option<Request> {
     let of = http.get("request")?.as_object()?;
     let method = of.get("method")?.as_str().filter(|method| is_token(method))?.to_ascii_uppercase();
     let mut request = Request::new(&method, &url(of.get("url")?.as_object()?)?);
-    for (name, value) in of.get("headers").and_then(Value::as_object).into_iter().flatten() {
+    // Without them nothing is known of any header, not that there was none.
+    for (name, value) in of.get("headers")?.as_object()? {
         let values = match value {
             Value::Array(values) => values.as_slice(),
             one => std::slice::from_ref(one),
@@ -36,10 +37,12 @@ fn url(parts: &Map<String, Value>) -> Option<String> {
     if let Some(raw) = text("raw").filter(|raw| raw.contains("://")) {
         return Some(raw.to_owned());
     }
-    let (scheme, host) = (text("scheme").unwrap_or("https"), text("host")?);
-    let path = text("path").or_else(|| text("raw").and_then(|raw| raw.split('?').next())).unwrap_or("/");
+    let (scheme, host) = (text("scheme")?, text("host")?);
+    if let Some(raw) = text("raw").filter(|raw| raw.starts_with('/')) {
+        return Some(format!("{scheme}://{host}{raw}"));
+    }
     let query = text("query").map(|query| format!("?{}", query.trim_start_matches('?'))).unwrap_or_default();
-    Some(format!("{scheme}://{host}{path}{query}"))
+    Some(format!("{scheme}://{host}{}{query}", text("path")?))
 }
 
 #[cfg(test)]
@@ -48,30 +51,36 @@ mod tests {
 
     #[test]
     fn requests_are_put_together_of_what_is_there() {
-        let shown =
-            |raw: &str| request(raw).map(|it| format!("{} {}", it.method, it.url)).unwrap_or_default();
-        let parts = r#"{"request": {"method": "get", "url": {"scheme": "http", "host": "a.example", "path": "/b", "query": "c=d"}}}"#;
-        assert_eq!(shown(parts), "GET http://a.example/b?c=d");
-        let raw = r#"{"request": {"method": "POST", "url": {"raw": "https://a.example/%62", "path": "/b"}}}"#;
-        assert_eq!(shown(raw), "POST https://a.example/%62");
-        let relative = r#"{"request": {"method": "put", "url": {"host": "a.example", "raw": "/x?y"}}}"#;
-        assert_eq!(shown(relative), "PUT https://a.example/x");
-        for wrong in [
-            "null",
-            "[]",
-            r#"{"request": {"url": {"host": "a"}}}"#,
-            r#"{"request": {"method": "a b", "url": {"host": "a"}}}"#,
-            r#"{"request": {"method": "get", "url": {"host": ""}}}"#,
-            r#"{"request": {"method": "get", "url": {"host": "a b"}}}"#,
-            r#"{"request": {"method": "get", "url": {"host": "a"}, "headers": {"x": 1}}}"#,
+        let of = |method: &str, url: &str, more: &str| {
+            let raw = format!("{{\"request\": {{\"method\": {method}, \"url\": {{{url}}}{more}}}}}");
+            request(&raw).map(|it| format!("{} {}", it.method, it.url)).unwrap_or_default()
+        };
+        let headers = ", \"headers\": {}";
+        let shown = |method: &str, url: &str| of(method, url, headers);
+        let host = r#""scheme": "http", "host": "a.example""#;
+        let with = |more: &str| format!("{host}, {more}");
+        assert_eq!(shown("\"get\"", &with(r#""path": "/b", "query": "c=d""#)), "GET http://a.example/b?c=d");
+        let raw = r#""raw": "https://a.example/%62", "path": "/b""#;
+        assert_eq!(shown("\"POST\"", raw), "POST https://a.example/%62");
+        assert_eq!(shown("\"put\"", &with(r#""raw": "/x?y", "path": "/x""#)), "PUT http://a.example/x?y");
+        // Nothing is made up for what is left out.
+        for (method, url, more) in [
+            ("null", with(r#""path": "/""#), headers),
+            ("\"a b\"", with(r#""path": "/""#), headers),
+            ("\"get\"", host.to_owned(), headers),
+            ("\"get\"", r#""host": "a.example", "path": "/""#.to_owned(), headers),
+            ("\"get\"", r#""scheme": "http", "host": "a b", "path": "/""#.to_owned(), headers),
+            ("\"get\"", with(r#""path": "/""#), ""),
+            ("\"get\"", with(r#""path": "/""#), ", \"headers\": {\"x\": 1}"),
         ] {
-            assert_eq!(shown(wrong), "", "{wrong}");
+            assert_eq!(of(method, &url, more), "", "{method} {url} {more}");
         }
+        assert!(request("null").is_none() && request("[]").is_none());
     }
 
     #[test]
     fn headers_come_with_the_request() {
-        let raw = r#"{"request": {"method": "get", "url": {"host": "a.example"}, "user_agent": "curl",
+        let raw = r#"{"request": {"method": "get", "url": {"scheme": "https", "host": "a.example", "path": "/"}, "user_agent": "curl",
             "headers": {"X-A": ["1", "2"], "cookie": "a=b", "bad name": "c", "x-line": "a\nb"}}}"#;
         let request = request(raw).expect("a request");
         let count = |name: &str| request.headers.count(name);

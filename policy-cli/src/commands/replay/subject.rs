@@ -188,6 +188,10 @@ impl Subject {
         }
         let place = Place { node: Some(entry), url: None };
         if event.kind() == EventKind::HttpRequestComplete && self.runs_requests {
+            let mut never = self.needs.iter().filter(|fact| EventFacts::never_has(**fact));
+            if let Some(fact) = never.find(|fact| given.get(**fact).is_none()) {
+                return Err(Undecided::Fact(fact.path()));
+            }
             return self.decide_request(event, &world, &facts, place);
         }
         let mut journey = Journey::new(&world, &facts, Steps::default(), place);

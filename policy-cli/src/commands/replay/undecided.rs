@@ -57,7 +57,9 @@ impl fmt::Display for Undecided {
             Self::Unreadable(why) => f.write_str(&printable(&why.to_string())),
             Self::Fact(path) => write!(f, "`{path}` is not in the event; `--set {path}=…` gives it for all"),
             Self::Randomness => f.write_str("the policy draws random numbers"),
-            Self::NoRequest => f.write_str("the event has no method and URL, which rules for requests read"),
+            Self::NoRequest => {
+                f.write_str("the event has no method, URL and headers, which rules for requests read")
+            }
             Self::Asks(what) => write!(f, "the policy asks for what is not in the event: {what}"),
             Self::Response => {
                 f.write_str("rules for responses read what a server answered, which is not in the event")

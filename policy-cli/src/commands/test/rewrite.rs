@@ -107,16 +107,20 @@ fn write(file: &Loaded, text: &str) -> Result<(), Failure> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let temporary = folder.join(format!(".bless-{}", std::process::id()));
     let permissions = fs::metadata(&path).map_err(|error| failed(&error))?.permissions();
+    let told = |error: &io::Error| {
+        Failure::Usage(format!("--bless: cannot write `{}`: {}", shown(&path), reason(error)))
+    };
+    let made = OpenOptions::new().write(true).create_new(true).open(&temporary);
+    let mut out = made.map_err(|error| told(&error))?;
     let put = || {
-        let mut out = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
         out.write_all(text.as_bytes())?;
         out.set_permissions(permissions)?;
         out.sync_all()?;
         fs::rename(&temporary, &path)
     };
     put().map_err(|error: io::Error| {
-        // What cannot be removed either is told by its name.
+        // Ours, which is made anew: it is in nobody's way if it cannot be removed.
         let _ = fs::remove_file(&temporary);
-        Failure::Usage(format!("--bless: cannot write `{}`: {}", shown(&path), reason(&error)))
+        told(&error)
     })
 }

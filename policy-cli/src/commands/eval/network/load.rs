@@ -271,8 +271,8 @@ pub(super) fn entry(
     let with = if args.agent.is_empty() { "" } else { " with its agents" };
     // A request says where it comes in.
     let of_request = args.url.as_deref().and_then(endpoint_of).and_then(|url| by_url(nodes, &url));
-    if let (None, Some(found)) = (&args.endpoint, of_request) {
-        return Ok(found);
+    if let (None, Some((at, url))) = (&args.endpoint, of_request) {
+        return fit(nodes, at, url);
     }
     let Some(wanted) = &args.endpoint else {
         let is_entry = |node: &Node| (!node.is_internal || nodes.len() == 1) && node.unfit.is_none();
@@ -301,6 +301,11 @@ pub(super) fn entry(
             shown_address(wanted)
         )));
     };
+    fit(nodes, at, url)
+}
+
+/// An endpoint that the edge brings online.
+fn fit(nodes: &[Node], at: usize, url: Option<EndpointUrl>) -> Result<(usize, Option<EndpointUrl>), Failure> {
     match nodes.get(at).and_then(|node| Some((node, node.unfit.as_ref()?))) {
         Some((node, why)) => {
             Err(Failure::Usage(format!("--endpoint: the edge does not bring {} online: {why}", node.shown())))
