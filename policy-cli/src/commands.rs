@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod class_entries;
 pub(crate) mod compile;
 pub(crate) mod eval;
 pub(crate) mod explain;

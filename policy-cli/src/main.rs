@@ -9,6 +9,7 @@
 mod answer;
 mod cli;
 mod commands;
+mod configurations;
 mod coverage;
 mod exit;
 mod files;

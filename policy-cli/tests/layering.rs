@@ -26,6 +26,7 @@ const ROOMS: &[&str] = &[
     "suite",
     "render",
     "ip_policies",
+    "configurations",
     "commands",
 ];
 

@@ -5,6 +5,7 @@
 
 mod admin;
 mod agents;
+mod brought;
 mod endpoints;
 mod events;
 mod ip_policies;
@@ -32,6 +33,7 @@ pub use crate::settings::CertificateFiles;
 pub use admin::AdminListener;
 pub(crate) use agents::AGENTS_FIELDS;
 pub use agents::{AgentListener, PoliciesForward};
+pub use brought::{Claim, PublicAddresses, Taken};
 pub(crate) use endpoints::{ENDPOINT_FIELDS, INTERNAL_FIELDS};
 pub use ip_policies::ReadListOf;
 pub use limits::{EdgeLimits, SourceShare, endpoint_share};

@@ -84,6 +84,7 @@ pub mod lpm;
 pub mod message;
 pub mod model;
 pub mod named_file;
+pub mod network;
 /// Error codes of ngrok's, for findings and refusals.
 pub mod ngrok;
 /// How to check: [`options::CheckOptions`].

@@ -76,6 +76,7 @@ const ROOMS: &[&str] = &[
     "journey",
     "reference",
     "edge",
+    "network",
     "lint",
     "catalog",
 ];

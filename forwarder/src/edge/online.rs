@@ -6,7 +6,6 @@
 
 mod owner;
 
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -14,6 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use agent_link::mux::Opener;
 use jiff::Timestamp;
 use policy_core::compile::Program;
+use policy_core::edge::{Claim, Taken};
 use policy_core::resolve::UrlMap;
 use policy_core::url::{Binding, EndpointUrl};
 use tokio_util::sync::CancellationToken;
@@ -63,28 +63,15 @@ pub struct OnlineEndpoint {
     pub gone: CancellationToken,
 }
 
-impl PartialEq for OnlineEndpoint {
-    fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
+impl OnlineEndpoint {
+    const fn claim(&self) -> Claim {
+        Claim { binding: self.binding, pooling: self.pooling }
     }
 }
 
-/// Why an endpoint cannot come online.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Taken {
-    /// Another endpoint has the URL and does not share it, or this one does not.
-    NotPooled,
-    /// Another endpoint has the URL with another binding.
-    Binding,
-}
-
-impl fmt::Display for Taken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotPooled => "another endpoint has this URL, and not both allow pooling",
-            Self::Binding => "another endpoint has this URL, with another binding",
-        })
+impl PartialEq for OnlineEndpoint {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
     }
 }
 
@@ -122,12 +109,7 @@ impl OnlineEndpoints {
             !ended
         });
         if let Some(other) = members.first() {
-            if !other.pooling || !endpoint.pooling {
-                return Err(Taken::NotPooled);
-            }
-            if other.binding != endpoint.binding {
-                return Err(Taken::Binding);
-            }
+            endpoint.claim().beside(other.claim())?;
         }
         members.push(endpoint);
         self.any.store(!table.is_empty(), Ordering::Release);

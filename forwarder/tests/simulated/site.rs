@@ -215,7 +215,6 @@ impl OneEdge {
         let shared = Arc::new(Shared::new(generation(), SLOTS, events, random));
         let settings = AgentSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], PORT)),
-            name: "edge".into(),
             tls: own_tls().0,
             restrict_ips: None,
             auth_timeout: Duration::from_secs(10),
@@ -224,7 +223,7 @@ impl OneEdge {
             max_agents: SLOTS,
             max_endpoints: 10,
             max_streams: 1_000,
-            public_ports: None,
+            public: None,
             public_listen: Vec::new(),
             policies: PolicyLimits::default(),
         };

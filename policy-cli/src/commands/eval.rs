@@ -40,7 +40,7 @@ pub(crate) enum Subject {
     /// One policy, by itself.
     Policy(Box<single::Policy>),
     /// An endpoint of a configuration: the whole way through the policies of targets.
-    Network(Box<network::Network>),
+    Configured(Box<network::ConfiguredEndpoint>),
 }
 
 impl Subject {
@@ -55,7 +55,7 @@ impl Subject {
         let provided = known.provided(ip)?;
         let answer = match self {
             Self::Policy(policy) => policy.ask(&provided, known, args),
-            Self::Network(network) => network.ask(&provided, known, args),
+            Self::Configured(endpoint) => endpoint.ask(&provided, known, args),
         };
         // What was answered then relies on what could not be read.
         if let Some(why) = provided.failure() {
@@ -68,7 +68,7 @@ impl Subject {
     pub(crate) fn programs(&self) -> Vec<&Program> {
         match self {
             Self::Policy(policy) => vec![&policy.program],
-            Self::Network(network) => network.programs().map(|program| &**program).collect(),
+            Self::Configured(endpoint) => endpoint.programs().map(|program| &**program).collect(),
         }
     }
 
@@ -76,7 +76,7 @@ impl Subject {
     pub(crate) fn check_names(&self, args: &Eval) -> Result<(), Failure> {
         match self {
             Self::Policy(policy) => policy.check_names(args),
-            Self::Network(network) => network.check_names(args),
+            Self::Configured(endpoint) => endpoint.check_names(args),
         }
     }
 
@@ -84,7 +84,7 @@ impl Subject {
     fn needs(&self) -> Vec<Fact> {
         match self {
             Self::Policy(policy) => policy.program.needs().to_vec(),
-            Self::Network(network) => network.needs().collect(),
+            Self::Configured(endpoint) => endpoint.needs(),
         }
     }
 }
@@ -146,8 +146,8 @@ fn answer(subject: &Subject, known: &EvalInputs, args: &Eval) -> Result<Exit, Fa
 /// A policy, or the endpoint of a configuration.
 pub(crate) fn subject(args: &Eval) -> Result<Subject, Failure> {
     let given = read(&args.policy)?;
-    if let Some(network) = network::load(&given, args)? {
-        return Ok(Subject::Network(Box::new(network)));
+    if let Some(endpoint) = network::load(&given, args)? {
+        return Ok(Subject::Configured(Box::new(endpoint)));
     }
     let url = args.endpoint.as_deref().map(endpoint_url).transpose()?;
     let mut options = CompileOptions::default();

@@ -8,7 +8,7 @@ use super::{CompileOptions, Digest};
 use crate::cel::Expression;
 use crate::digest::Hasher;
 use crate::exchange::{ActionId, ConditionId, LogId, RuleId, TargetId};
-use crate::facts::Fact;
+use crate::facts::{Fact, Facts};
 use crate::ir::{AddressList, Condition, Entry, IpPolicyId, Lowering, Op};
 use crate::lpm::{AddressTable, AddressTables};
 use crate::outcome::Ending;
@@ -257,6 +257,12 @@ impl Program {
     #[must_use]
     pub fn needs(&self) -> &[Fact] {
         &self.needs
+    }
+
+    /// The facts it may read that an edge has no source for: an edge takes no policy that reads one, since a rule that does
+    /// would close every connection.
+    pub fn unknown_facts(&self) -> impl Iterator<Item = Fact> {
+        self.needs.iter().copied().filter(|fact| !Facts::known_to_edges(*fact))
     }
 
     /// A condition of a rule.

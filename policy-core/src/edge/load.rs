@@ -9,7 +9,6 @@ use crate::check::CheckOptions;
 use crate::compile::{CompileOptions, Program, RuleRef, compile};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::endpoint_policy::{Circles, Forwards, PolicyFiles, PolicySource, ReadPolicy};
-use crate::facts::Facts;
 use crate::options::EndpointTraits;
 use crate::parse;
 use crate::phase::Phase;
@@ -264,9 +263,9 @@ impl<'p> Loader<'_, 'p> {
 fn report_unknown(fresh: &Fresh, found: &mut Diagnostics) -> bool {
     let program = &fresh.program;
     let mut all_known = true;
-    for fact in program.needs().iter().filter(|fact| !Facts::known_to_edges(**fact)) {
+    for fact in program.unknown_facts() {
         let mut conditions = program.rules(Phase::OnTcpConnect).flat_map(RuleRef::conditions);
-        let reader = conditions.find(|condition| condition.expression().reads().contains(fact));
+        let reader = conditions.find(|condition| condition.expression().reads().contains(&fact));
         let place = reader.map_or_else(String::new, |condition| {
             format!(" (line {} of {})", condition.position().line, program.file())
         });

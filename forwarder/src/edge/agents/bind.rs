@@ -32,7 +32,7 @@ use crate::edge::connection::AcceptedAt;
 use crate::edge::events::{EndpointRefused, endpoint_refused};
 use crate::edge::listen;
 use crate::edge::listener;
-use crate::edge::online::{OnlineEndpoint, Owner, Taken};
+use crate::edge::online::{OnlineEndpoint, Owner};
 use crate::edge::shared::Shared;
 use crate::edge::shares::Holder;
 use crate::net::proxy_protocol::ProxyProtocol;
@@ -144,11 +144,9 @@ impl<'s> Bound<'s> {
         endpoint: &Arc<OnlineEndpoint>,
         listeners: Vec<TcpListener>,
     ) -> Result<(), Refusal> {
-        self.shared.online.register(Arc::clone(endpoint)).map_err(|taken| match taken {
-            Taken::NotPooled | Taken::Binding => {
-                Refusal::new(ERR_NGROK_334, format!("{} is taken: {taken}", endpoint.url))
-            }
-        })?;
+        let registered = self.shared.online.register(Arc::clone(endpoint));
+        registered
+            .map_err(|taken| Refusal::new(ERR_NGROK_334, format!("{} is taken: {taken}", endpoint.url)))?;
         // INVARIANT: registered before this look, as a reload exchanges what it asks before it looks.
         if let Some((code, message)) = self.agents.why_unfit(self.shared, endpoint) {
             self.shared.connections.cut_offline(|| self.shared.online.unregister(endpoint));
@@ -384,25 +382,20 @@ fn public(
     permits: &dyn Fn(&str, u16) -> bool,
     random: &Random,
 ) -> Result<(EndpointUrl, Vec<TcpListener>), Refusal> {
-    let Some(ports) = settings.public_ports.clone() else {
+    let Some(addresses) = &settings.public else {
         let message =
             "this edge has no `public_tcp_ports`: bind an internal endpoint such as device1.internal:22";
         return Err(Refusal::new(ERR_NGROK_316, message));
     };
     let at = |port: u16| {
-        let url = EndpointUrl::parse(&format!("tcp://{}:{port}", settings.name));
+        let url = EndpointUrl::parse(&format!("tcp://{}:{port}", addresses.name));
         url.map_err(|error| Refusal::new(ERR_NGROK_9033, error))
     };
     let open = |port: u16| listen::listen_at(&settings.public_listen, port);
     if let Some(url) = wanted {
         let port = url.port().unwrap_or(0);
-        if !settings.has_public(url.host(), port) {
-            let message = format!(
-                "{url} is not an address of this edge: it has {}, ports {} to {}",
-                settings.name,
-                ports.start(),
-                ports.end()
-            );
+        if !addresses.has(&url) {
+            let message = format!("{url} is not an address of this edge: it has {addresses}");
             return Err(Refusal::new(ERR_NGROK_307, message));
         }
         if !permits(url.host(), port) {
@@ -412,7 +405,8 @@ fn public(
             .map_err(|error| Refusal::new(ERR_NGROK_334, format!("{url} cannot be listened on: {error}")))?;
         return Ok((url, listeners));
     }
-    let permitted: Vec<u16> = ports.filter(|port| permits(&settings.name, *port)).collect();
+    let permitted: Vec<u16> =
+        addresses.ports.clone().filter(|port| permits(&addresses.name, *port)).collect();
     let (before, after) = permitted.split_at(random.below(permitted.len()));
     for port in after.iter().chain(before).take(MAX_TRIES) {
         if let Ok(listeners) = open(*port) {

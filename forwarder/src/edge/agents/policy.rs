@@ -8,7 +8,6 @@ use policy_core::actions::restriction_policy;
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::diagnostic::{Diagnostics, Severity, printable};
-use policy_core::facts::Facts;
 use policy_core::ngrok::{ERR_NGROK_308, ERR_NGROK_9026, NgrokCode};
 use policy_core::options::EndpointTraits;
 use policy_core::source::Source;
@@ -163,7 +162,7 @@ fn program(name: &str, text: &str, traits: EndpointTraits) -> Result<Arc<Program
         return Err(Refusal::new(INVALID_POLICY, message));
     }
     let program = compile(&checked, &CompileOptions::default()).map_err(|found| refusal(&source, &found))?;
-    if let Some(fact) = program.needs().iter().find(|fact| !Facts::known_to_edges(**fact)) {
+    if let Some(fact) = program.unknown_facts().next() {
         let message = format!("the policy reads `{fact}`, and this edge has no source for it");
         return Err(Refusal::new(INVALID_POLICY, message));
     }

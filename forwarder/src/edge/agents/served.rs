@@ -166,8 +166,7 @@ impl Agents {
     /// Why an endpoint may not be online now: the number that its agent is told, and the reason.
     pub(super) fn why_unfit(&self, shared: &Shared, online: &OnlineEndpoint) -> Option<(NgrokCode, String)> {
         let (url, settings) = (&online.url, self.settings.load());
-        let public =
-            || settings.as_ref().is_some_and(|it| it.has_public(url.host(), url.port().unwrap_or(0)));
+        let public = || settings.as_ref().is_some_and(|it| it.has_public(url));
         if online.binding == Binding::Public && !public() {
             return Some((ERR_NGROK_307, format!("{url} is not an address of this edge any more")));
         }
@@ -265,7 +264,6 @@ mod tests {
         let time = Duration::from_secs(10);
         let settings = AgentSettings {
             listen: ([127, 0, 0, 1], 0).into(),
-            name: "localhost".into(),
             tls: shown.server_config(),
             restrict_ips: Some(Restriction::build([permitted], []).expect("small")),
             auth_timeout: time,
@@ -274,7 +272,7 @@ mod tests {
             max_agents_per_authtoken: 2,
             max_endpoints: 1,
             max_streams: 1,
-            public_ports: None,
+            public: None,
             public_listen: Vec::new(),
             policies: PolicyLimits::default(),
         };

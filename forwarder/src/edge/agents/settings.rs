@@ -1,21 +1,19 @@
 //! How agents are served.
 
 use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use agent_link::Heartbeat;
-use policy_core::edge::{EdgeLimits, PoliciesForward};
+use policy_core::edge::{EdgeLimits, PoliciesForward, PublicAddresses};
 use policy_core::lpm::Restriction;
+use policy_core::url::EndpointUrl;
 
 /// How agents are served.
 #[derive(Clone, Debug)]
 pub struct AgentSettings {
     /// Where they connect.
     pub listen: SocketAddr,
-    /// The name of the edge: the host of public endpoints whose address the edge chooses.
-    pub name: Box<str>,
     /// How the edge shows who it is.
     pub tls: Arc<rustls::ServerConfig>,
     /// Where agents may connect from; without it from everywhere.
@@ -32,8 +30,8 @@ pub struct AgentSettings {
     pub max_endpoints: usize,
     /// Connections through one session.
     pub max_streams: usize,
-    /// Ports of public tcp endpoints; without any, agents bring internal endpoints online only.
-    pub public_ports: Option<RangeInclusive<u16>>,
+    /// Addresses of public tcp endpoints; without any, agents bring internal endpoints online only.
+    pub public: Option<PublicAddresses>,
     /// Where these listen; empty for every address.
     pub public_listen: Vec<IpAddr>,
     /// What policies that agents bring may be.
@@ -75,7 +73,7 @@ pub struct PolicyLimits {
 
 impl AgentSettings {
     /// True if that is a public address that agents may have.
-    pub(super) fn has_public(&self, host: &str, port: u16) -> bool {
-        host == &*self.name && self.public_ports.as_ref().is_some_and(|ports| ports.contains(&port))
+    pub(super) fn has_public(&self, url: &EndpointUrl) -> bool {
+        self.public.as_ref().is_some_and(|public| public.has(url))
     }
 }

@@ -83,7 +83,6 @@ impl Site {
             identity,
             AgentSettings {
                 listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-                name: "localhost".into(),
                 tls: shown.server_config(),
                 restrict_ips: None,
                 auth_timeout: TIMEOUT,
@@ -92,7 +91,7 @@ impl Site {
                 max_agents_per_authtoken: AGENTS,
                 max_endpoints: AGENTS,
                 max_streams: CONNECTIONS,
-                public_ports: None,
+                public: None,
                 public_listen: Vec::new(),
                 policies: PolicyLimits::default(),
             },

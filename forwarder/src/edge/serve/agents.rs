@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent_link::Heartbeat;
-use policy_core::edge::{AgentListener, EdgeConfig};
+use policy_core::edge::{AgentListener, EdgeConfig, PublicAddresses};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
@@ -218,7 +218,6 @@ fn settings(config: &EdgeConfig, listener: &AgentListener, shown: &AgentIdentity
     let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     AgentSettings {
         listen: listener.listen.value,
-        name: listener.names.first().cloned().unwrap_or_default(),
         tls: shown.server_config(),
         restrict_ips: listener.restrict_ips.clone(),
         auth_timeout: limits.agent_auth_timeout,
@@ -230,7 +229,7 @@ fn settings(config: &EdgeConfig, listener: &AgentListener, shown: &AgentIdentity
         max_agents_per_authtoken: limits.authtoken_share(),
         max_endpoints: number(limits.max_endpoints_per_agent),
         max_streams: number(limits.max_streams_per_agent),
-        public_ports: config.public_tcp_ports.clone(),
+        public: PublicAddresses::from_config(config),
         public_listen: config.public_tcp_listen.clone(),
         policies: PolicyLimits::from_config(limits, listener.policies_forward),
     }

@@ -13,9 +13,9 @@ use policy_core::diagnostic::printable;
 use policy_core::evaluate::{AsWritten, Recording};
 use policy_core::facts::{Fact, Facts};
 use policy_core::journey::{Endpoints, Journey, Leg, Passage, Policy, Serving, Trail, Verdict};
+use policy_core::network::{Network, NetworkEndpoint, Place};
 use policy_core::outcome::OutcomeKind;
 use policy_core::phase::Phase;
-use policy_core::resolve::UrlMap;
 use policy_core::scenarios::ExpectedOutcome;
 use policy_core::url::EndpointUrl;
 
@@ -28,53 +28,21 @@ use crate::exit::Failure;
 use crate::files::Given;
 use crate::render;
 use budget::Budget;
-use load::Parts;
 
 /// Draws out of pools that are tried: what all of them give is said together.
 const MAX_DRAWS: usize = 64;
 
 /// The endpoints of a configuration, and the one where the connection comes in.
-pub(crate) struct Network {
-    nodes: Vec<Node>,
+pub(crate) struct ConfiguredEndpoint {
+    network: Network,
     entry: usize,
     /// The URL at which the connection comes in, if it is one of many that the endpoint serves.
     at: Option<EndpointUrl>,
-    /// The internal ones by URL; several share one.
-    by_url: UrlMap<Vec<usize>>,
-    /// True if targets that the configuration does not have may be kept online by agents.
-    has_others: bool,
-    max_hops: u32,
-}
-
-/// One endpoint.
-struct Node {
-    /// The configuration that it is of.
-    file: Arc<str>,
-    name: String,
-    url: Option<EndpointUrl>,
-    is_internal: bool,
-    /// Others may have its URL.
-    is_pooled: bool,
-    policy: Option<Result<Arc<Program>, String>>,
-    /// The server behind it.
-    upstream: Option<String>,
-    /// True if an agent brings it.
-    is_brought: bool,
-    /// Why the edge does not bring it online.
-    unfit: Option<String>,
-}
-
-/// An endpoint on the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Node(usize),
-    /// One that another agent keeps online, as far as is known.
-    Other,
 }
 
 /// The endpoints that the call names, or that a file is; nothing if the file is no configuration.
-pub(super) fn load(given: &Given, args: &Eval) -> Result<Option<Network>, Failure> {
-    let Some(Parts { nodes, has_others, max_hops }) = load::parts(given, args)? else { return Ok(None) };
+pub(super) fn load(given: &Given, args: &Eval) -> Result<Option<ConfiguredEndpoint>, Failure> {
+    let Some(network) = load::network(given, args)? else { return Ok(None) };
     if args.ip_policies.is_some() {
         let message = "--ip-policies is for a policy; a configuration names its own";
         return Err(Failure::Usage(message.to_owned()));
@@ -83,38 +51,10 @@ pub(super) fn load(given: &Given, args: &Eval) -> Result<Option<Network>, Failur
         let message = "--has-upstream is for a policy; a configuration says which endpoints have one";
         return Err(Failure::Usage(message.to_owned()));
     }
-    let (entry, at) = load::entry(&nodes, args, &given.source)?;
-    let mut by_url = UrlMap::default();
-    for (at, node) in nodes.iter().enumerate().filter(|(_, node)| node.serves()) {
-        if let Some(url) = &node.url {
-            by_url.get_or_insert_with(url, Vec::new).push(at);
-        }
-    }
-    let network = Network { nodes, entry, at, by_url, has_others, max_hops };
-    network.check_names(args)?;
-    Ok(Some(network))
-}
-
-impl Node {
-    /// A public endpoint of a file, of which nothing else is known.
-    fn new(file: &Arc<str>) -> Self {
-        Self {
-            file: Arc::clone(file),
-            name: String::new(),
-            url: None,
-            is_internal: false,
-            is_pooled: false,
-            policy: None,
-            upstream: None,
-            is_brought: false,
-            unfit: None,
-        }
-    }
-
-    /// True if forwards may go to it.
-    const fn serves(&self) -> bool {
-        self.is_internal && self.url.is_some() && self.unfit.is_none()
-    }
+    let (entry, at) = load::entry(&network, args, &given.source)?;
+    let loaded = ConfiguredEndpoint { network, entry, at };
+    loaded.check_names(args)?;
+    Ok(Some(loaded))
 }
 
 /// The endpoints as a connection finds them, with what is drawn out of pools.
@@ -158,11 +98,9 @@ impl Endpoints for Map<'_> {
         if said == Some(TargetState::Offline) {
             return Serving::Nobody;
         }
-        match self.network.by_url.serving(target).map(|(_, members)| members.as_slice()) {
-            Some([only]) => Serving::One(Place::Node(*only)),
-            Some(members) => Serving::Pool(members.iter().copied().map(Place::Node).collect()),
-            None if said.is_some() || self.network.has_others => Serving::One(Place::Other),
-            None => Serving::Nobody,
+        match self.network.serving(target) {
+            Serving::Nobody if said.is_some() => Serving::One(Place::Elsewhere),
+            serving => serving,
         }
     }
 
@@ -175,22 +113,15 @@ impl Endpoints for Map<'_> {
     }
 
     fn policy<'e>(&'e self, endpoint: &'e Place, at: usize) -> Option<Policy<'e>> {
-        let Place::Node(node) = endpoint else { return None };
-        match self.network.nodes.get(*node)?.policy.as_ref().filter(|_| at == 0)? {
-            Ok(program) => Some(Policy::Program(program)),
-            Err(why) => Some(Policy::Refuse(why)),
-        }
+        self.network.policy(endpoint, at)
     }
 
     fn has_upstream(&self, endpoint: &Place) -> bool {
-        match endpoint {
-            Place::Node(at) => self.network.nodes.get(*at).is_some_and(|node| node.upstream.is_some()),
-            Place::Other => true,
-        }
+        self.network.has_upstream(endpoint)
     }
 
     fn max_hops(&self) -> u32 {
-        self.network.max_hops
+        self.network.max_hops()
     }
 }
 
@@ -213,10 +144,10 @@ macro_rules! travel {
     }};
 }
 
-impl Network {
+impl ConfiguredEndpoint {
     /// Decides as an edge would, with the draws of a map; the target that got the connection, if one did.
     fn decide(&self, facts: &Facts<'_>, map: &Map<'_>) -> (Verdict, Option<EndpointUrl>) {
-        let mut journey = Journey::new(map, facts, Budget::new(&self.nodes), Place::Node(self.entry));
+        let mut journey = Journey::new(map, facts, Budget::new(&self.network), Place::Endpoint(self.entry));
         let verdict: Verdict = travel!(journey, map.targets);
         let last = journey.trail().iter().last().map(|(url, _)| url.clone());
         let target = last.filter(|_| verdict.decision == OutcomeKind::Forward);
@@ -234,7 +165,7 @@ impl Network {
         let mut script = first.next_script();
         for _ in 1..MAX_DRAWS {
             let Some(next) = script.take() else { return (out, true) };
-            let map = Map::new(self, first.targets, next);
+            let map = Map::new(&self.network, first.targets, next);
             let (verdict, target) = self.decide(facts, &map);
             let draw = Draw { decision: verdict.decision, target };
             if (draw.decision, draw.target.as_ref()) != told && !out.contains(&draw) {
@@ -248,24 +179,21 @@ impl Network {
     /// True if an agent may serve a more specific endpoint than the one of the configuration that took a target.
     fn may_be_taken(&self, target: &EndpointUrl, place: Place) -> bool {
         let own = self.node(place).and_then(|node| node.url.as_ref());
-        self.has_others && own.is_some_and(|own| own != target)
+        self.network.has_others() && own.is_some_and(|own| own != target)
     }
 
-    fn node(&self, place: Place) -> Option<&Node> {
-        match place {
-            Place::Node(at) => self.nodes.get(at),
-            Place::Other => None,
-        }
+    fn node(&self, place: Place) -> Option<&NetworkEndpoint> {
+        self.network.endpoint(place)
     }
 
-    /// The facts that its policies may read.
-    pub(super) fn needs(&self) -> impl Iterator<Item = Fact> {
-        self.programs().flat_map(|program| program.needs().iter().copied())
+    /// The facts that its policies may read, each once.
+    pub(super) fn needs(&self) -> Vec<Fact> {
+        self.network.needs()
     }
 
     /// Its policies.
     pub(super) fn programs(&self) -> impl Iterator<Item = &Arc<Program>> {
-        self.nodes.iter().filter_map(|node| node.policy.as_ref()?.as_ref().ok())
+        self.network.programs()
     }
 
     /// A target or an expectation that no policy names is a typing error, not an answer.
@@ -293,14 +221,16 @@ impl Network {
     fn entry_name(&self) -> String {
         match &self.at {
             Some(url) => url.to_string(),
-            None => self.node(Place::Node(self.entry)).map(|node| node.name.clone()).unwrap_or_default(),
+            None => {
+                self.node(Place::Endpoint(self.entry)).map(|node| node.name.to_string()).unwrap_or_default()
+            }
         }
     }
 
     /// The name of an endpoint, with its file where others have the same.
-    fn name_of(&self, node: &Node) -> String {
-        match self.nodes.iter().filter(|other| other.name == node.name).count() {
-            ..=1 => node.name.clone(),
+    fn name_of(&self, node: &NetworkEndpoint) -> String {
+        match self.network.endpoints().iter().filter(|other| other.name == node.name).count() {
+            ..=1 => node.name.to_string(),
             _ => format!("{} of {}", node.name, node.file),
         }
     }
@@ -325,7 +255,7 @@ impl Network {
     ) -> Result<Answer, Failure> {
         // That some policy may forward there was checked; which one does depends on the draws.
         (0..args.target.len()).for_each(|at| known.asked.add(Item::Target(at)));
-        let entry = Place::Node(self.entry);
+        let entry = Place::Endpoint(self.entry);
         let url = self.at.as_ref().or_else(|| self.node(entry).and_then(|node| node.url.as_ref()));
         let facts = known.facts(provided, url);
         match &known.request {
@@ -336,12 +266,12 @@ impl Network {
 
     /// What becomes of a connection.
     fn ask_connection(&self, facts: &Facts<'_>, args: &Eval) -> Result<Answer, Failure> {
-        let (map, entry) = (Map::new(self, &args.target, Vec::new()), Place::Node(self.entry));
+        let (map, entry) = (Map::new(&self.network, &args.target, Vec::new()), Place::Endpoint(self.entry));
         // The code that an edge runs decides; the code as written says why.
         let mut written =
-            Journey::<_, _, AsWritten<Recording>>::traced(&map, facts, Budget::new(&self.nodes), entry);
+            Journey::<_, _, AsWritten<Recording>>::traced(&map, facts, Budget::new(&self.network), entry);
         let verdict: Verdict = travel!(written, &args.target);
-        let (decided, _) = self.decide(facts, &Map::new(self, &args.target, Vec::new()));
+        let (decided, _) = self.decide(facts, &Map::new(&self.network, &args.target, Vec::new()));
         if decided != verdict {
             return Err(disagree(decided.decision, verdict.decision, written.is_out_of_steps()));
         }
@@ -365,14 +295,16 @@ impl Network {
     ) -> Result<Answer, Failure> {
         let trail: Vec<(EndpointUrl, Place)> =
             trail.iter().map(|(url, place)| (url.clone(), *place)).collect();
-        let last = trail.last().map_or(Place::Node(self.entry), |(_, place)| *place);
+        let last = trail.last().map_or(Place::Endpoint(self.entry), |(_, place)| *place);
         self.check_runs(last)?;
         let seen = seen.checked()?;
-        let upstream = self.node(last).and_then(|node| node.upstream.clone()).filter(|_| admitted);
+        let upstream =
+            self.node(last).and_then(|node| node.upstream.as_deref()).filter(|_| admitted).map(String::from);
         let target =
             trail.last().map(|(url, _)| url.clone()).filter(|_| verdict.decision == OutcomeKind::Forward);
-        let is_assumed =
-            |url: &EndpointUrl, place| place == Place::Other && Target::state_of(url, map.targets).is_none();
+        let is_assumed = |url: &EndpointUrl, place| {
+            place == Place::Elsewhere && Target::state_of(url, map.targets).is_none()
+        };
         Ok(Answer {
             decision: verdict.decision,
             outcome: String::new(),
@@ -380,7 +312,7 @@ impl Network {
             place: seen.place,
             rule: verdict.rule.map(String::from),
             at: verdict.file.map(String::from).zip(verdict.position),
-            target_not_asked: admitted && last == Place::Other,
+            target_not_asked: admitted && last == Place::Elsewhere,
             falls_through: false,
             target,
             reason: verdict.reason,

@@ -129,7 +129,7 @@ impl<'s, W: Write> Batch<'s, W> {
     ) -> Self {
         let by_class = match subject {
             Subject::Policy(policy) => ByClass::new(policy, known, args),
-            Subject::Network(_) => None,
+            Subject::Configured(_) => None,
         };
         Self {
             name,

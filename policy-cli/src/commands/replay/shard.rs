@@ -5,19 +5,19 @@
 
 use std::collections::HashMap;
 use std::io::BufRead;
-use std::ptr::from_ref;
 
 use policy_core::compile::Program;
 use policy_core::diagnostic::cut;
 use policy_core::events::{Event, Line, Text, read_event};
 use policy_core::exchange::ActionId;
 use policy_core::facts::GivenFacts;
-use policy_core::ir::Decision as OfList;
+use policy_core::lpm::ClassId;
 
 use super::compare::{Finding, with_event, with_old};
 use super::subject::Subject;
 use super::tally::{Count, Group, Network, Tally, went_back};
 use super::undecided::Undecided;
+use crate::commands::class_entries::{ClassEntries, NamedEntry};
 
 /// Findings that are kept; then they are worked out anew.
 const MAX_KEPT: usize = 1 << 16;
@@ -50,7 +50,7 @@ pub(super) struct Shard<'a> {
 
 impl<'a> Shard<'a> {
     pub(super) fn new(asked: &'a Asked<'a>) -> Self {
-        let kept = asked.new.deciding().filter(|_| asked.old.is_none()).map(Kept::new);
+        let kept = asked.new.deciding().filter(|_| asked.old.is_none()).and_then(Kept::new);
         Self { asked, tally: Tally::default(), kept }
     }
 
@@ -175,9 +175,7 @@ fn count(tally: &mut Tally, event: &Event<'_>, found: &Finding, once: Count) {
 
 /// What was found for events that say the same.
 struct Kept<'a> {
-    program: &'a Program,
-    /// By class, the list that reasons are about.
-    lists: Vec<Option<ActionId>>,
+    entries: ClassEntries<'a>,
     places: HashMap<Box<[u8]>, usize>,
     /// What was found, by place; the first is what was found last, if it is not kept.
     found: Vec<Finding>,
@@ -185,15 +183,13 @@ struct Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
-    fn new(program: &'a Program) -> Self {
-        let classes = program.deciding_table().map_or(0, |table| table.classes());
-        Self {
-            program,
-            lists: vec![None; classes],
+    fn new(program: &'a Program) -> Option<Self> {
+        Some(Self {
+            entries: ClassEntries::new(program)?,
             places: HashMap::new(),
             found: vec![Finding::Same],
             key: Vec::new(),
-        }
+        })
     }
 
     fn found(
@@ -201,10 +197,11 @@ impl<'a> Kept<'a> {
         event: &Event<'_>,
         find: impl FnOnce(&Event<'_>) -> (Finding, Option<ActionId>),
     ) -> &Finding {
-        self.make_key(event);
+        let class = self.entries.table().class(event.client_ip());
+        self.make_key(event, class);
         let place = match self.places.get(&*self.key) {
             Some(place) => *place,
-            None => self.find(event, find),
+            None => self.find(event, class, find),
         };
         // INVARIANT: there is one at every place.
         self.found.get(place).unwrap_or(&Finding::Same)
@@ -214,14 +211,13 @@ impl<'a> Kept<'a> {
     fn find(
         &mut self,
         event: &Event<'_>,
+        class: ClassId,
         find: impl FnOnce(&Event<'_>) -> (Finding, Option<ActionId>),
     ) -> usize {
         let (found, list_of) = find(event);
-        if let Some(list) = self.class(event).and_then(|class| self.lists.get_mut(class)) {
-            *list = list.or(list_of);
-        }
+        self.entries.learn(class, list_of);
         // With the entry, if there is one.
-        self.make_key(event);
+        self.make_key(event, class);
         if self.key.len() > MAX_KEY {
             self.found.first_mut().into_iter().for_each(|last| *last = found.clone());
             return 0;
@@ -235,20 +231,14 @@ impl<'a> Kept<'a> {
         self.found.len() - 1
     }
 
-    fn class(&self, event: &Event<'_>) -> Option<usize> {
-        self.program.deciding_table().map(|table| table.class(event.client_ip()).index())
-    }
-
     /// Everything that counts for an event, and the entry that its reason names.
-    fn make_key(&mut self, event: &Event<'_>) {
+    fn make_key(&mut self, event: &Event<'_>, class: ClassId) {
         self.key.clear();
-        let class = self.class(event).unwrap_or(usize::MAX);
-        let list = self.lists.get(class).copied().flatten();
-        let list = list.and_then(|by| self.program.action(by)?.address_list());
-        let entry = list.map_or(0, |list| match list.decide(event.client_ip()) {
-            OfList::Allowed(entry) | OfList::Denied(entry) => from_ref(entry).addr(),
-            OfList::NotAllowed => 1,
-        });
+        let entry = match self.entries.entry(class, event.client_ip()) {
+            NamedEntry::NoList => 0,
+            NamedEntry::NotListed => 1,
+            NamedEntry::Entry(entry) => entry,
+        };
         let reason = event.reason().map_or("\0", Text::raw);
         // A reason may begin with the client's address, which is another one in each event.
         let (own, rest) = match reason.strip_prefix(event.client_text()) {
@@ -256,7 +246,7 @@ impl<'a> Kept<'a> {
             None => (0, reason),
         };
         let is_http = matches!(event.kind(), policy_core::events::EventKind::HttpRequestComplete);
-        for number in [class as u64, entry as u64, own, u64::from(is_http)] {
+        for number in [class.index() as u64, entry as u64, own, u64::from(is_http)] {
             self.key.extend_from_slice(&number.to_le_bytes());
         }
         let key = &mut self.key;

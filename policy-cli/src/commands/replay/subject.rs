@@ -8,7 +8,6 @@ use std::sync::Arc;
 use policy_core::cel::Fault;
 use policy_core::check::CheckOptions;
 use policy_core::compile::{CompileOptions, Program};
-use policy_core::edge::{EdgeFiles, EdgeLimits, load_edge_files};
 use policy_core::evaluate::{Evaluation, Mode};
 use policy_core::events::{Event, EventFacts, EventKind, Text};
 use policy_core::exchange::{Ability, ActionId, ForwardFailure};
@@ -18,43 +17,27 @@ use policy_core::journey::{
 };
 use policy_core::lint::{DocumentKind, kind_of};
 use policy_core::message::Response;
+use policy_core::network::{Network, Place};
 use policy_core::phase::{Phase, PhaseSet};
-use policy_core::resolve::UrlMap;
 use policy_core::url::EndpointUrl;
 
 use super::undecided::Undecided;
 use crate::commands::eval::load as load_policy;
+use crate::configurations::of_edge;
 use crate::exit::Failure;
-use crate::files::{folder_of, read, read_named};
-use crate::render::text::say_findings;
-use crate::{ip_policies, lists};
+use crate::files::read;
+use crate::ip_policies;
 
 /// Endpoints, and how they are found.
 pub(super) struct Subject {
-    nodes: Vec<Node>,
-    by_name: HashMap<String, usize>,
-    by_url: UrlMap<usize>,
+    network: Network,
+    /// Those where connections come in, by name.
+    by_name: HashMap<Box<str>, usize>,
     /// A policy by itself: every event is about it, and targets' own policies are not asked.
     pub(super) is_one_policy: bool,
-    /// Targets that are not among the endpoints may be served by agents.
-    has_others: bool,
-    max_hops: u32,
     needs: Vec<Fact>,
     /// It has rules for requests.
     runs_requests: bool,
-}
-
-struct Node {
-    url: Option<EndpointUrl>,
-    policy: Option<Arc<Program>>,
-    has_upstream: bool,
-}
-
-/// An endpoint on the way, and the target that led there.
-#[derive(Clone)]
-pub(super) struct Place {
-    node: Option<usize>,
-    url: Option<EndpointUrl>,
 }
 
 /// What a decision is.
@@ -70,7 +53,7 @@ pub(super) struct Decision {
 
 impl Decision {
     fn new(verdict: Verdict, trail: &Trail<Place>, list_of: Option<ActionId>) -> Self {
-        let ends_elsewhere = trail.iter().last().is_some_and(|(_, place)| place.node.is_none());
+        let ends_elsewhere = trail.iter().last().is_some_and(|(_, place)| *place == Place::Elsewhere);
         let hops = trail.iter().map(|(url, _)| url.clone()).collect();
         Self { verdict, hops, ends_elsewhere, list_of }
     }
@@ -99,27 +82,17 @@ impl Subject {
         options.ip_policies = args.ip_policies.as_deref().map(ip_policies::given).transpose()?;
         let program = load_policy(&given, None, &options)?;
         let runs_requests = program.has_rules(Phase::OnHttpRequest);
-        let EdgeLimits { max_hops, .. } = EdgeLimits::default();
-        let node = Node { url: None, policy: Some(Arc::new(program)), has_upstream: args.has_upstream };
-        Ok(Self { is_one_policy: true, has_others: true, runs_requests, ..Self::new(vec![node], max_hops) })
+        // Whether it has a server behind it counts, not which.
+        let upstream = args.has_upstream.then(Box::default);
+        let network = Network::of_policy(Arc::new(program), upstream);
+        Ok(Self { is_one_policy: true, runs_requests, ..Self::new(network) })
     }
 
-    fn new(nodes: Vec<Node>, max_hops: u32) -> Self {
-        let mut needs: Vec<Fact> = Vec::new();
-        for program in nodes.iter().filter_map(|node| node.policy.as_ref()) {
-            let more: Vec<_> = program.needs().iter().filter(|fact| !needs.contains(fact)).copied().collect();
-            needs.extend(more);
-        }
-        Self {
-            nodes,
-            by_name: HashMap::new(),
-            by_url: UrlMap::default(),
-            is_one_policy: false,
-            has_others: false,
-            max_hops,
-            needs,
-            runs_requests: false,
-        }
+    fn new(network: Network) -> Self {
+        let public = network.endpoints().iter().enumerate().filter(|(_, endpoint)| !endpoint.is_internal());
+        let by_name = public.map(|(at, endpoint)| (endpoint.name.clone(), at)).collect();
+        let needs = network.needs();
+        Self { network, by_name, is_one_policy: false, needs, runs_requests: false }
     }
 
     fn edge(given: &crate::files::Given, path: &Path, args: &crate::cli::Replay) -> Result<Self, Failure> {
@@ -128,37 +101,12 @@ impl Subject {
                 "--ip-policies and --has-upstream are for a policy; a configuration says both itself";
             return Err(Failure::Usage(message.to_owned()));
         }
-        let folder = folder_of(path);
-        let mut named = |name: &str| read_named(folder, name);
-        let mut list = |file: &str, name: &str, feed: &mut dyn FnMut(&[u8])| {
-            lists::read_named(folder_of(&folder.join(file)), name, feed)
-        };
-        // As an edge loads it: what only refuses more is no error.
-        let mut options = CheckOptions::default();
-        options.serving = true;
-        let EdgeFiles { usable, findings, policies, .. } =
-            load_edge_files(&given.source, &options, &mut named, &mut list);
-        let Some((config, programs)) = usable else {
-            say_findings(&given.shown_with(findings, policies));
-            return Err(Failure::Usage(format!("`{}` is not a usable configuration", given.source.name())));
-        };
-        let (mut nodes, mut by_name, mut by_url) = (Vec::new(), HashMap::new(), UrlMap::default());
-        for (endpoint, program) in config.endpoints.iter().zip(programs.endpoints) {
-            by_name.insert(endpoint.name.value.to_string(), nodes.len());
-            nodes.push(Node { url: Some(endpoint.url.clone()), policy: Some(program), has_upstream: false });
-        }
-        for (endpoint, program) in config.internal_endpoints.iter().zip(programs.internal) {
-            let at = nodes.len();
-            by_url.get_or_insert_with(&endpoint.url.value, || at);
-            nodes.push(Node { url: None, policy: program, has_upstream: true });
-        }
-        let subject = Self::new(nodes, config.limits.max_hops);
-        Ok(Self { by_name, by_url, has_others: config.agents.is_some(), ..subject })
+        of_edge(given, path).map(Self::new)
     }
 
     /// The table whose classes are all that its one policy reads of a connection.
     pub(super) fn deciding(&self) -> Option<&Program> {
-        let [Node { policy: Some(program), .. }] = &*self.nodes else { return None };
+        let program = self.network.programs().next()?;
         let reads_more = !program.reads_client_address_only() || program.draws_numbers();
         let by_class = self.is_one_policy && !reads_more && !self.runs_requests;
         (by_class && program.deciding_table().is_some()).then_some(program)
@@ -175,18 +123,17 @@ impl Subject {
 
     /// Decides about an event again.
     pub(super) fn decide(&self, event: &Event<'_>, given: &GivenFacts) -> Result<Decision, Undecided> {
-        let entry = self.entry(event)?;
+        let place = Place::Endpoint(self.entry(event)?);
         let failed = event.failed_forwards().map_err(Undecided::Unreadable)?.unwrap_or_default();
-        let world = World { subject: self, failed: &failed, used: Cell::new(0) };
+        let world = World { network: &self.network, failed: &failed, used: Cell::new(0) };
         let known = EventFacts::new(event, &self.needs, given);
         let mut facts = Facts::new(event.client_ip()).with(&known);
-        if let Some(url) = self.nodes.get(entry).and_then(|node| node.url.as_ref()) {
+        if let Some(url) = self.network.endpoint(place).and_then(|endpoint| endpoint.url.as_ref()) {
             facts = facts.at_endpoint(url);
         }
         if let Some(start) = event.started().filter(|_| !self.needs.is_empty()) {
             facts = facts.started(start).at_time(start);
         }
-        let place = Place { node: Some(entry), url: None };
         if event.kind() == EventKind::HttpRequestComplete && self.runs_requests {
             let mut never = self.needs.iter().filter(|fact| EventFacts::never_has(**fact));
             if let Some(fact) = never.find(|fact| given.get(**fact).is_none()) {
@@ -201,7 +148,7 @@ impl Subject {
                 Leg::Done => break,
                 Leg::Pause => journey.go_on(),
                 Leg::Reach(_) => {
-                    let url = journey.reaching().and_then(|place| place.url.clone());
+                    let url = journey.reaching_target().cloned();
                     let fails = url.is_some_and(|url| world.fails(&url, ForwardFailure::UpstreamUnreachable));
                     if fails { journey.not_reached(String::new()) } else { journey.reached() }
                 }
@@ -280,7 +227,7 @@ fn lacks<M: Mode>(run: &Evaluation<'_, M>) -> Option<Undecided> {
 
 /// The endpoints as the event found them.
 struct World<'w> {
-    subject: &'w Subject,
+    network: &'w Network,
     failed: &'w [(EndpointUrl, ForwardFailure)],
     /// Which of the failed forwards have been met, by their place.
     used: Cell<u64>,
@@ -306,21 +253,15 @@ impl Endpoints for World<'_> {
         if self.fails(target, ForwardFailure::Offline) {
             return Serving::Nobody;
         }
-        let node = self.subject.by_url.serving(target).map(|(_, at)| *at);
-        match node.is_some() || self.subject.has_others {
-            true => Serving::One(Place { node, url: Some(target.clone()) }),
-            false => Serving::Nobody,
-        }
+        self.network.serving(target)
     }
 
     fn policy<'e>(&'e self, endpoint: &'e Place, at: usize) -> Option<Policy<'e>> {
-        let node = self.subject.nodes.get(endpoint.node.filter(|_| at == 0)?)?;
-        node.policy.as_deref().map(Policy::Program)
+        self.network.policy(endpoint, at)
     }
 
     fn has_upstream(&self, endpoint: &Place) -> bool {
-        let node = |at: usize| self.subject.nodes.get(at).is_some_and(|node| node.has_upstream);
-        endpoint.node.is_none_or(node)
+        self.network.has_upstream(endpoint)
     }
 
     fn forbids(&self, _: &Place, target: &EndpointUrl) -> Option<String> {
@@ -328,6 +269,6 @@ impl Endpoints for World<'_> {
     }
 
     fn max_hops(&self) -> u32 {
-        self.subject.max_hops
+        self.network.max_hops()
     }
 }

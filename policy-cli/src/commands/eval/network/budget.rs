@@ -2,27 +2,24 @@
 
 use policy_core::compile::Program;
 use policy_core::journey::{Meter, Steps};
-
-use super::{Node, Place};
+use policy_core::network::{Network, Place};
 
 /// What is left for the policies of one connection: those that agents bring have a smaller budget inside that of all, as at
 /// an edge. What else an edge divides among connections is not known here.
 pub(super) struct Budget<'n> {
-    nodes: &'n [Node],
+    network: &'n Network,
     all: u64,
     brought: u64,
 }
 
 impl<'n> Budget<'n> {
-    pub(super) const fn new(nodes: &'n [Node]) -> Self {
-        Self { nodes, all: Steps::OF_CONNECTION, brought: Steps::OF_AGENTS }
+    pub(super) const fn new(network: &'n Network) -> Self {
+        Self { network, all: Steps::OF_CONNECTION, brought: Steps::OF_AGENTS }
     }
 
     fn is_brought(&self, place: Place) -> bool {
-        match place {
-            Place::Node(at) => self.nodes.get(at).is_some_and(|node| node.is_brought),
-            Place::Other => true,
-        }
+        // What is elsewhere an agent brings.
+        self.network.endpoint(place).is_none_or(|endpoint| endpoint.is_brought)
     }
 }
 

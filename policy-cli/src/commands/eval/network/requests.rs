@@ -5,6 +5,7 @@ use policy_core::exchange::Effect;
 use policy_core::facts::Facts;
 use policy_core::journey::{RequestJourney, RequestLeg, Verdict};
 use policy_core::message::{Request, RequestFacts, Response};
+use policy_core::network::Place;
 use policy_core::outcome::OutcomeKind;
 use policy_core::phase::Phase;
 use policy_core::url::Scheme;
@@ -13,7 +14,7 @@ use super::super::known::EvalInputs;
 use super::super::request::{is_event_stream, request_answer};
 use super::super::single::disagree;
 use super::super::world::{World, endpoint_of};
-use super::{Budget, Map, Network, Place, Seen};
+use super::{Budget, ConfiguredEndpoint, Map, Seen};
 use crate::answer::{Answer, Assumption, RequestAnswer, Route, http_words, words};
 use crate::cli::{Eval, Target, TargetState};
 use crate::exit::Failure;
@@ -21,7 +22,7 @@ use crate::exit::Failure;
 /// A journey over the endpoints of a network.
 type Travelled<'j, 'n, M = Specialised> = RequestJourney<'j, Map<'n>, Budget<'n>, M>;
 
-impl Network {
+impl ConfiguredEndpoint {
     /// What becomes of a request.
     pub(super) fn ask_request(
         &self,
@@ -32,13 +33,13 @@ impl Network {
     ) -> Result<Answer, Failure> {
         self.check_takes(request, args)?;
         let request = request.facts().map_err(|error| Failure::Usage(format!("--url: {error}")))?;
-        let (world, map) = (World::new(known, args), Map::new(self, &args.target, Vec::new()));
+        let (world, map) = (World::new(known, args), Map::new(&self.network, &args.target, Vec::new()));
         let servers = Servers { known, args, world: &world };
         // The code that an edge runs decides, and counts the request; the code as written says why.
         let decided = self.decide_request(facts, &request, &servers);
-        let budget = Budget::new(&self.nodes);
+        let budget = Budget::new(&self.network);
         let mut written: Travelled<'_, '_, AsWritten<Recording>> =
-            RequestJourney::new(&map, facts, &request, budget, Place::Node(self.entry));
+            RequestJourney::new(&map, facts, &request, budget, Place::Endpoint(self.entry));
         servers.travel(&mut written)?;
         let (verdict, sent) = (written.verdict(), sent(&written));
         let decided = decided?;
@@ -71,17 +72,17 @@ impl Network {
         request: &RequestFacts<'_>,
         servers: &Servers<'_>,
     ) -> Result<(Verdict, RequestAnswer), Failure> {
-        let map = Map::new(self, &servers.args.target, Vec::new());
-        let budget = Budget::new(&self.nodes);
+        let map = Map::new(&self.network, &servers.args.target, Vec::new());
+        let budget = Budget::new(&self.network);
         let mut journey: Travelled<'_, '_> =
-            RequestJourney::new(&map, facts, request, budget, Place::Node(self.entry));
+            RequestJourney::new(&map, facts, request, budget, Place::Endpoint(self.entry));
         servers.travel(&mut journey)?;
         Ok((journey.verdict(), sent(&journey)))
     }
 
     /// Refuses an endpoint that carries no requests, and one that nobody has named for requests to another.
     fn check_takes(&self, request: &Request, args: &Eval) -> Result<(), Failure> {
-        let node = self.node(Place::Node(self.entry));
+        let node = self.node(Place::Endpoint(self.entry));
         let Some(url) = self.at.as_ref().or_else(|| node.and_then(|node| node.url.as_ref())) else {
             return Ok(());
         };

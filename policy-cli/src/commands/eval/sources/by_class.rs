@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::ptr::from_ref;
 use std::sync::Arc;
 
-use policy_core::ir::{AddressList, Decision};
-use policy_core::lpm::{AddressTable, ClassId};
+use policy_core::lpm::ClassId;
 
 use super::super::known::EvalInputs;
 use super::super::single;
 use crate::cli::Eval;
+use crate::commands::class_entries::{ClassEntries, NamedEntry};
 use crate::exit::Failure;
 use crate::render::json::DecisionLine;
 
@@ -23,17 +22,17 @@ pub(super) struct ByClass<'s> {
     policy: &'s single::Policy,
     known: &'s EvalInputs,
     args: &'s Eval,
-    table: &'s AddressTable,
-    /// By class, those that came.
-    classes: Box<[Option<OfClass<'s>>]>,
+    entries: ClassEntries<'s>,
+    /// By class.
+    classes: Box<[OfClass]>,
     answers: Vec<Prepared>,
     /// Bytes of the answers.
     kept: usize,
 }
 
 /// Where the answers of a class are. They differ in the entry that the reason names.
-struct OfClass<'s> {
-    list: Option<&'s AddressList>,
+#[derive(Clone, Debug, Default)]
+struct OfClass {
     without_entry: Option<usize>,
     /// By where the program keeps the entry.
     by_entry: HashMap<usize, usize>,
@@ -51,20 +50,20 @@ impl<'s> ByClass<'s> {
     /// own way.
     pub(super) fn new(policy: &'s single::Policy, known: &'s EvalInputs, args: &'s Eval) -> Option<Self> {
         let is_plain = known.request.is_none() && args.secret.is_empty() && !known.knows_addresses();
-        let table = policy.program.deciding_table().filter(|_| is_plain)?;
-        let classes = std::iter::repeat_with(|| None).take(table.classes()).collect();
-        Some(Self { policy, known, args, table, classes, answers: Vec::new(), kept: 0 })
+        let entries = ClassEntries::new(&policy.program).filter(|_| is_plain)?;
+        let classes = vec![OfClass::default(); entries.table().classes()].into();
+        Some(Self { policy, known, args, entries, classes, answers: Vec::new(), kept: 0 })
     }
 
     /// Looks up the classes of addresses.
     pub(super) fn classes(&self, addresses: &[IpAddr], classes: &mut [ClassId]) {
-        self.table.class_each(addresses, classes);
+        self.entries.table().class_each(addresses, classes);
     }
 
     /// The answer about an address of a class.
     pub(super) fn answer(&mut self, ip: IpAddr, class: ClassId) -> Result<&Prepared, Failure> {
-        let of = self.classes.get(class.index()).and_then(Option::as_ref);
-        let at = match of.and_then(|of| of.answer(of.entry(ip))) {
+        let of = self.classes.get(class.index());
+        let at = match of.and_then(|of| of.answer(self.entries.entry(class, ip))) {
             Some(at) => at,
             None => self.prepare(ip, class)?,
         };
@@ -78,36 +77,28 @@ impl<'s> ByClass<'s> {
         let client = ip.to_canonical().to_string();
         let line = DecisionLine::new(&answer, answer.list_of.map(|_| &*client))?;
         if self.kept > MAX_KEPT {
-            self.classes.fill_with(|| None);
+            self.classes.fill_with(OfClass::default);
             (self.answers, self.kept) = (Vec::new(), 0);
         }
         self.kept += line.bytes();
-        let program = &self.policy.program;
-        let list = answer.list_of.and_then(|by| program.action(by)?.address_list());
+        self.entries.learn(class, answer.list_of);
         let at = self.answers.len();
         self.answers.push(Prepared { line, unmet: answer.unmet(self.args).map(Arc::from) });
         if let Some(of) = self.classes.get_mut(class.index()) {
-            let of =
-                of.get_or_insert_with(|| OfClass { list, without_entry: None, by_entry: HashMap::new() });
-            match of.entry(ip) {
-                None => of.without_entry = Some(at),
-                Some(entry) => drop(of.by_entry.insert(entry, at)),
+            match self.entries.entry(class, ip) {
+                NamedEntry::NoList | NamedEntry::NotListed => of.without_entry = Some(at),
+                NamedEntry::Entry(entry) => drop(of.by_entry.insert(entry, at)),
             }
         }
         Ok(at)
     }
 }
 
-impl OfClass<'_> {
-    /// The entry that the reason names, by where the program keeps it.
-    fn entry(&self, ip: IpAddr) -> Option<usize> {
-        match self.list?.decide(ip) {
-            Decision::Allowed(entry) | Decision::Denied(entry) => Some(from_ref(entry).addr()),
-            Decision::NotAllowed => None,
+impl OfClass {
+    fn answer(&self, entry: NamedEntry) -> Option<usize> {
+        match entry {
+            NamedEntry::NoList | NamedEntry::NotListed => self.without_entry,
+            NamedEntry::Entry(entry) => self.by_entry.get(&entry).copied(),
         }
-    }
-
-    fn answer(&self, entry: Option<usize>) -> Option<usize> {
-        entry.map_or(self.without_entry, |entry| self.by_entry.get(&entry).copied())
     }
 }
