@@ -259,9 +259,9 @@ pub(crate) fn words(decision: OutcomeKind, target: Option<&EndpointUrl>, upstrea
 impl Answer {
     /// Takes secrets out of everything in it that a policy makes.
     pub(crate) fn hide(&mut self, hidden: &Hidden) {
-        hidden.prose(&mut self.reason);
-        hidden.prose(&mut self.outcome);
-        hidden.prose_bytes(&mut self.steps);
+        hidden.text(&mut self.reason);
+        hidden.text(&mut self.outcome);
+        hidden.bytes(&mut self.steps);
         for effect in &mut self.effects {
             if let Performed::Log(metadata) = effect {
                 *metadata = Arc::new(hidden.plain(metadata));

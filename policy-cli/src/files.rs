@@ -1,7 +1,7 @@
 //! Files: reading them within bounds, and finding them below folders.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -167,6 +167,62 @@ pub(crate) fn open_named(path: &Path) -> Result<File, String> {
 /// A path as it is printed: no name of a file may forge a line.
 pub(crate) fn shown(path: &Path) -> String {
     printable(&path.strip_prefix(".").unwrap_or(path).display().to_string()).into_owned()
+}
+
+/// Puts a text in the place of a file, all of it or nothing. The file keeps its owner and its rights, and nobody reads the
+/// text meanwhile who could not read the file; what is no regular file is written to as it is.
+pub(crate) fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
+    let before = fs::metadata(path).ok();
+    if before.as_ref().is_some_and(|before| !before.is_file()) {
+        return fs::write(path, text);
+    }
+    // Of a link, the file behind it.
+    let path = if before.is_some() { &fs::canonicalize(path)? } else { path };
+    let temporary = folder_of(path).join(format!(".policy-{}", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    if before.is_some() {
+        for_us_alone(&mut options);
+    }
+    let mut out = options.open(&temporary)?;
+    let mut put = || {
+        if let Some(before) = &before {
+            keep_owner(&out, before)?;
+            out.set_permissions(before.permissions())?;
+        }
+        out.write_all(text)?;
+        out.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    put().inspect_err(|_| {
+        // Ours, which was made anew: it is in nobody's way if it cannot be removed.
+        let _ = fs::remove_file(&temporary);
+    })
+}
+
+#[cfg(unix)]
+fn for_us_alone(options: &mut OpenOptions) {
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+}
+
+#[cfg(not(unix))]
+const fn for_us_alone(_: &mut OpenOptions) {}
+
+/// Gives a file the owner and group of another one.
+#[cfg(unix)]
+fn keep_owner(file: &File, of: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+
+    let own = file.metadata()?;
+    match (own.uid(), own.gid()) == (of.uid(), of.gid()) {
+        true => Ok(()),
+        false => fchown(file, Some(of.uid()), Some(of.gid())),
+    }
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &File, _: &fs::Metadata) -> io::Result<()> {
+    Ok(())
 }
 
 fn read_bounded(input: impl Read) -> io::Result<Vec<u8>> {

@@ -1,65 +1,96 @@
 //! Secrets of a call in what it prints: outputs of continuous integration are read by many.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
+use policy_core::cel::Value;
+use policy_core::diagnostic::printable;
 use policy_core::facts::HIDDEN_SECRET;
+use policy_core::json;
 use policy_core::parse::{Plain, PlainMap};
 
 use crate::cli::SecretValue;
 
-/// Bytes of a secret that is hidden in sentences.
-const MIN_IN_PROSE: usize = 4;
+/// Bytes of a secret that is hidden inside of other texts. A shorter one is a part of many words: it is hidden where it
+/// stands alone.
+const MIN_INSIDE: usize = 4;
 
-/// The texts that are not to be printed.
-pub(crate) struct Hidden(Vec<String>);
+/// The texts that are not to be printed, in every form in which they are.
+#[derive(Default)]
+pub(crate) struct Hidden {
+    alone: Vec<String>,
+    inside: Vec<String>,
+}
 
 impl Hidden {
-    /// The values of secrets, and how they are written in quotes.
+    /// The values of secrets: as they are, and as values, JSON and messages write them.
     pub(crate) fn new(secrets: &[SecretValue]) -> Self {
-        let values = secrets.iter().map(|secret| &secret.value).filter(|value| !value.is_empty());
-        let mut all: Vec<String> = Vec::new();
-        for value in values {
-            let quoted = format!("{value:?}");
-            let inside = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
-            all.extend([value, inside].map(str::to_owned));
-        }
-        // Of two, one of which begins with the other, the longer one.
-        all.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
-        all.dedup();
-        Self(all)
-    }
-
-    /// A text without them.
-    pub(crate) fn text(&self, text: &mut String) {
-        self.replace(text, 1);
-    }
-
-    fn replace(&self, text: &mut String, min: usize) {
-        for hidden in self.0.iter().filter(|hidden| hidden.len() >= min) {
-            if text.contains(hidden.as_str()) {
-                *text = text.replace(hidden.as_str(), HIDDEN_SECRET);
+        let mut hidden = Self::default();
+        for value in secrets.iter().map(|secret| &*secret.value).filter(|value| !value.is_empty()) {
+            let mut quoted = vec![format!("{value:?}"), Value::from(value.to_owned()).to_string()];
+            quoted.extend(json::to_string(value));
+            let bare = |text: &String| Some(text.strip_prefix('"')?.strip_suffix('"')?.to_owned());
+            let mut forms: Vec<String> = quoted.iter().filter_map(bare).collect();
+            forms.extend([value.to_owned(), printable(value).into_owned()]);
+            match value.len() {
+                ..MIN_INSIDE => hidden.alone.extend(quoted.into_iter().chain(forms)),
+                _ => hidden.inside.extend(forms),
             }
         }
+        for forms in [&mut hidden.alone, &mut hidden.inside] {
+            forms.sort();
+            forms.dedup();
+        }
+        hidden
     }
 
-    /// Sentences without the longer ones: short ones are parts of other words.
-    pub(crate) fn prose(&self, text: &mut String) {
-        self.replace(text, MIN_IN_PROSE);
+    /// A text without them; what lies in several is hidden once.
+    pub(crate) fn shown<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.alone.iter().any(|alone| alone == text) {
+            return HIDDEN_SECRET.into();
+        }
+        let mut spans: Vec<Range<usize>> = self.inside.iter().flat_map(|form| places(text, form)).collect();
+        spans.extend(text.strip_suffix('…').and_then(|cut| self.begun(cut)));
+        if spans.is_empty() {
+            return text.into();
+        }
+        spans.sort_by_key(|span| span.start);
+        let (mut out, mut at) = (String::with_capacity(text.len()), 0);
+        for span in spans {
+            // What overlaps the one before is a part of it.
+            if span.start >= at {
+                out.push_str(text.get(at..span.start).unwrap_or_default());
+                out.push_str(HIDDEN_SECRET);
+            }
+            at = at.max(span.end);
+        }
+        out.push_str(text.get(at..).unwrap_or_default());
+        out.into()
     }
 
-    /// The same of bytes.
-    pub(crate) fn prose_bytes(&self, bytes: &mut Vec<u8>) {
-        if let (false, Ok(text)) = (self.0.is_empty(), std::str::from_utf8(bytes)) {
-            let mut text = text.to_owned();
-            self.prose(&mut text);
-            *bytes = text.into_bytes();
+    /// Where a secret begins that a text, which was cut, does not have to its end.
+    fn begun(&self, cut: &str) -> Option<Range<usize>> {
+        let longest = self.inside.iter().map(String::len).max()?;
+        let from = cut.len().saturating_sub(longest);
+        let mut tails = cut.char_indices().map(|(at, _)| at).filter(|at| *at >= from);
+        let is_begun = |at: usize| {
+            let tail = cut.get(at..).unwrap_or_default();
+            tail.len() >= MIN_INSIDE && self.inside.iter().any(|form| form.starts_with(tail))
+        };
+        tails.find(|at| is_begun(*at)).map(|at| at..cut.len())
+    }
+
+    /// Takes them out of a text.
+    pub(crate) fn text(&self, text: &mut String) {
+        if let Cow::Owned(shown) = self.shown(text) {
+            *text = shown;
         }
     }
 
-    /// Bytes without them.
+    /// Takes them out of bytes that are a text.
     pub(crate) fn bytes(&self, bytes: &mut Vec<u8>) {
-        if let (false, Ok(text)) = (self.0.is_empty(), std::str::from_utf8(bytes)) {
-            let mut text = text.to_owned();
-            self.text(&mut text);
-            *bytes = text.into_bytes();
+        if let Ok(Cow::Owned(shown)) = std::str::from_utf8(bytes).map(|text| self.shown(text)) {
+            *bytes = shown.into_bytes();
         }
     }
 
@@ -82,19 +113,65 @@ impl Hidden {
     }
 }
 
+/// Where a form stands in a text, also where it overlaps itself. O(text).
+fn places<'t>(text: &'t str, form: &'t str) -> impl Iterator<Item = Range<usize>> + 't {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let start = from + text.get(from..)?.find(form)?;
+        from = start + form.chars().next().map_or(1, char::len_utf8);
+        Some(start..start + form.len())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn hidden(values: &[&str]) -> Hidden {
+        let secret =
+            |value: &&str| SecretValue { vault: "v".into(), name: "n".into(), value: (*value).into() };
+        Hidden::new(&values.iter().map(secret).collect::<Vec<_>>())
+    }
+
     #[test]
-    fn secrets_are_hidden_as_they_are_and_in_quotes() {
-        let secret = |value: &str| SecretValue { vault: "v".into(), name: "n".into(), value: value.into() };
-        let hidden = Hidden::new(&[secret("pass\"word"), secret("abc"), secret("abcdef"), secret("")]);
-        let mut text = "pass\"word, pass\\\"word, abcdef, abc".to_owned();
-        hidden.text(&mut text);
-        assert_eq!(text, "(secret), (secret), (secret), (secret)");
+    fn secrets_are_hidden_in_every_form_in_which_they_are_written() {
+        for secret in ["pass\"word", "back\\slash", "tab\there\u{1}x", "two\nlines", "turn\u{202e}ed", "Büro"]
+        {
+            let value = Value::from(secret.to_owned()).to_string();
+            let json = json::to_string(secret).expect("a text");
+            for written in
+                [secret.to_owned(), format!("{secret:?}"), value, json, printable(secret).into_owned()]
+            {
+                let text = format!("before {written} after");
+                let shown = hidden(&[secret]).shown(&text).into_owned();
+                assert!(shown == "before (secret) after" || shown == "before \"(secret)\" after", "{shown}");
+            }
+        }
         let mut bytes = b"abcdef \xff".to_vec();
-        hidden.bytes(&mut bytes);
-        assert_eq!(bytes, b"abcdef \xff");
+        hidden(&["abcdef"]).bytes(&mut bytes);
+        assert_eq!(bytes, b"abcdef \xff", "it is no text");
+    }
+
+    #[test]
+    fn what_lies_in_several_secrets_is_hidden_once() {
+        assert_eq!(hidden(&["abcdef", "cdefgh"]).shown("x abcdefgh y"), "x (secret) y");
+        assert_eq!(hidden(&["secret", "ecre"]).shown("a secret, an ecre"), "a (secret), an (secret)");
+        assert_eq!(hidden(&["abcd", "abcdef"]).shown("abcdef abcd"), "(secret) (secret)");
+        assert_eq!(hidden(&["aXaXa"]).shown("aXaXaXa"), "(secret)");
+    }
+
+    #[test]
+    fn a_secret_that_was_cut_is_hidden() {
+        assert_eq!(hidden(&["abcdefgh"]).shown("key abcdef…"), "key (secret)…");
+        assert_eq!(hidden(&["abcdabcdef"]).shown("abcdabcdabcd…"), "abcd(secret)…");
+        assert_eq!(hidden(&["abcdefgh"]).shown("key abcdef"), "key abcdef", "it was not cut");
+    }
+
+    #[test]
+    fn a_short_secret_is_hidden_where_it_stands_alone() {
+        let hidden = hidden(&["e", " ", ""]);
+        assert_eq!(hidden.shown("e"), "(secret)");
+        assert_eq!(hidden.shown("\"e\""), "(secret)");
+        assert_eq!(hidden.shown("text; charset"), "text; charset");
     }
 }

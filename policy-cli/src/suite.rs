@@ -8,12 +8,21 @@ use crate::coverage::{Coverage, Reached};
 #[derive(Debug, Default)]
 pub(crate) struct Suites {
     pub(crate) files: Vec<Suite>,
-    /// Files of the call that could not be used; what is wrong with them has been said.
-    pub(crate) unusable: usize,
+    /// Files of the call that could not be used.
+    pub(crate) unusable: Vec<Unusable>,
     /// Policies of searched folders that no file names.
     pub(crate) untested: Vec<String>,
     /// What of the policies was reached, if that is wanted.
     pub(crate) coverage: Option<Coverage>,
+}
+
+/// A file of the call that could not be used.
+#[derive(Debug)]
+pub(crate) struct Unusable {
+    /// Its name, if a file is there at all.
+    pub(crate) file: String,
+    /// What has been said of it.
+    pub(crate) message: String,
 }
 
 /// What became of the cases of a file.
@@ -65,7 +74,12 @@ pub(crate) enum What {
     },
     /// There is no answer.
     NotAsked(String),
+    /// More did not hold than is told.
+    More,
 }
+
+/// What is said where a case fails more often than is told.
+pub(crate) const MORE: &str = "and more: the first ten are shown";
 
 /// Numbers of cases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,6 +111,7 @@ impl Unmet {
         match &self.what {
             What::Differs { expected, got, .. } => format!("{asked}expected {expected}, got {got}"),
             What::NotAsked(why) => format!("{asked}{why}"),
+            What::More => MORE.to_owned(),
         }
     }
 }

@@ -63,8 +63,8 @@ cases:
     then:
       - expect: { 'allow': true }
       - {ip: 203.0.113.9, expect: {allow: true, vars: {site: south, ports: [1], none: 5}, effects: [
-          forward: 'tcp://a.internal:1', # one
-        ]}}
+          forward: 'tcp://a.internal:1'
+        ]}} # one
   - name: right already
     ip: 192.0.2.1
     expect: {deny: true}
@@ -82,8 +82,8 @@ cases:
       deny: true  # and beside
       rule: \"office only\"
     then:
-      - expect: { deny: true }
-      - {ip: 203.0.113.9, expect: {allow: true, vars: {site: \"north\", ports: [22,23], none: null}, effects: [{log: {\"who\":\"203.0.113.9\"}}, {forward: \"tcp://north.internal:22\"}]}}
+      - expect: { 'deny': true }
+      - {ip: 203.0.113.9, expect: {allow: true, vars: {site: \"north\", ports: [22,23], none: null}, effects: [{\"log\": {\"who\":\"203.0.113.9\"}}, {\"forward\": \"tcp://north.internal:22\"}]}} # one
   - name: right already
     ip: 192.0.2.1
     expect: {deny: true}
@@ -216,4 +216,59 @@ fn files_behind_links_are_left_alone_and_rights_stay() {
     assert_eq!(fs::read_to_string(other.path().join("p.test.yml")).expect("text"), text);
     let left: Vec<_> = fs::read_dir(inside.path()).expect("readable").collect();
     assert_eq!(left.len(), 3, "nothing is left behind: {left:?}");
+}
+
+/// Names keep their quotes, so that JSON stays JSON; comments between name and value stay.
+#[test]
+fn json_stays_json_and_comments_stay() {
+    let before = r#"{"policy":"p.yml","cases":[{"name":"x","ip":"203.0.113.1","expect":{"deny":true}}]}"#;
+    let folder = folder("");
+    fs::remove_file(folder.path().join("p.test.yml")).expect("removed");
+    fs::write(folder.path().join("p.test.json"), before).expect("written");
+    let (code, out, err) = test(folder.path(), &["--bless", "p.test.json"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let after = fs::read_to_string(folder.path().join("p.test.json")).expect("text");
+    assert_eq!(after, before.replace(r#""deny":true"#, r#""forward":"tcp://north.internal:22""#));
+    serde_json::from_str::<serde_json::Value>(&after).expect("JSON");
+
+    let before = "policy: p.yml
+cases:
+  - name: a
+    ip: 203.0.113.1
+    expect:
+      deny: # why
+        true
+";
+    let (code, after, said) = blessed(before);
+    let expected = before.replace("deny:", "forward:").replace("true", "\"tcp://north.internal:22\"");
+    assert_eq!((code, after), (Some(0), expected), "{said}");
+}
+
+/// What cannot be edited is left, and the others are blessed.
+#[test]
+fn a_name_behind_a_question_mark_is_left() {
+    let before = "policy: p.yml
+cases:
+  - {name: a, ip: 203.0.113.1, expect: {deny: true}}
+  - name: b
+    ip: 203.0.113.1
+    expect:
+      ? deny
+      : true
+";
+    let (code, after, said) = blessed(before);
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(after, before.replace("{deny: true}", "{forward: \"tcp://north.internal:22\"}"), "{said}");
+    assert!(said.contains("not blessed: p.test.yml:4 `b`"), "{said}");
+}
+
+/// A policy whose target has another name now: the commonest change that is meant.
+#[test]
+fn another_target_is_blessed() {
+    let before = "policy: p.yml
+cases: [{name: a, ip: 203.0.113.1, expect: {forward: 'tcp://elsewhere.example:22'}}]
+";
+    let (code, after, said) = blessed(before);
+    let expected = before.replace("'tcp://elsewhere.example:22'", "\"tcp://north.internal:22\"");
+    assert_eq!((code, after), (Some(0), expected), "{said}");
 }

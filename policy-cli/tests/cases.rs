@@ -121,6 +121,59 @@ fn what_cannot_be_asked_fails_and_says_why() {
     assert!(code == Some(1) && out.contains("tcp://nowhere.example:22"), "{out}");
 }
 
+/// What one case lacks fails it alone; the file cannot be used only if nobody can be asked.
+#[test]
+fn what_a_case_lacks_fails_that_case() {
+    let good = "  - {name: good, ip: 192.0.2.1, has_upstream: true, request: {url: 'https://a.example/'}, \
+                secrets: {v/k: sesame}, expect: {upstream: true}}\n";
+    for lacking in ["", "request: nope.yml, ", "request: {url: 'https://a.example/'}, response: nope.yml, "] {
+        let bad = format!("  - {{name: bad, ip: 192.0.2.1, {lacking}expect: {{deny: true}}}}\n");
+        let text = format!("policy: breaker.yml\ncases:\n{good}{bad}");
+        let (code, out, err) = test(folder(&[("p.test.yml", &text)]).path(), &["p.test.yml"]);
+        assert!(code == Some(1) && out.contains("1 passed, 1 failed"), "{out}{err}");
+        assert!(out.contains("(p.test.yml:4:5)"), "{out}");
+        let text = format!("policy: breaker.yml\ncases:\n{bad}");
+        let (code, out, err) = test(folder(&[("p.test.yml", &text)]).path(), &["p.test.yml"]);
+        match lacking {
+            "" => assert!(code == Some(2) && err.contains("p.test.yml:3 `bad`: "), "{out}{err}"),
+            _ => assert!(code == Some(1) && out.contains("0 passed, 1 failed"), "{out}{err}"),
+        }
+    }
+}
+
+/// Reports of continuous integration show files that cannot be used, and are XML whatever a case is called.
+#[test]
+fn unusable_files_stand_in_every_report() {
+    let good = "policy: p.yml\ncases: [{name: \"a\\ufffe\", ip: 203.0.113.9, now: 2026-12-01T09:00:00Z, expect: {error: true}}]\n";
+    let files = [("a.test.yml", good), ("b.test.yml", "policy: p.yml\ncases: 5\n")];
+    let folder = folder(&files);
+    let (code, out, _) = test(folder.path(), &["--format", "junit", "."]);
+    assert_eq!(code, Some(2), "{out}");
+    assert!(out.contains("errors=\"1\"") && out.contains("b.test.yml"), "{out}");
+    assert!(out.contains("a\u{fffd}") && !out.contains('\u{fffe}'), "{out}");
+    // The failure says its place.
+    assert!(out.contains("a.test.yml:2:"), "{out}");
+    let (_, out, _) = test(folder.path(), &["--format", "json", "."]);
+    let shown: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(shown.pointer("/errors/0/file"), Some(&"b.test.yml".into()), "{out}");
+}
+
+#[test]
+fn a_target_that_no_policy_has_is_compared_as_any() {
+    let (code, out, err) = ask("now: 2026-12-01T09:00:00Z, expect: {forward: 'tcp://nowhere.example:22'}");
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(out.contains("expected forward") && out.contains("got  ") && !out.contains("--expect"), "{out}");
+}
+
+#[test]
+fn a_case_that_fails_very_often_says_so() {
+    let (code, out, err) = ask("now: 2026-12-01T09:00:00Z, repeat: 11, expect: {error: true}");
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(out.contains("time 10 of 11") && out.contains("and more: the first ten are shown"), "{out}");
+    let (_, out, _) = ask("now: 2026-12-01T09:00:00Z, repeat: 10, expect: {error: true}");
+    assert!(!out.contains("and more"), "{out}");
+}
+
 #[test]
 fn circuit_breakers_count_through_a_case_and_secrets_are_hidden() {
     let file = "policy: breaker.yml
@@ -168,20 +221,22 @@ fn files_elsewhere_are_not_read() {
         fs::write(inner.join("p.test.yml"), text).expect("written");
         test(&inner, &["p.test.yml"])
     };
-    for named in [
-        "policy: ../../other.yml",
-        "policy: p.yml\ndefaults: {request: '../../r.har#1'}",
-        "policy: p.yml\ndefaults: {response: ../../other.yml}",
-        "policy: p.yml\ndefaults: {keys: {'https://a.example/': ../../other.yml}}",
-        "policy: p.yml\nip_policies: ../../other.yml",
-        "policy: p.yml\ncategories: ../../other.yml",
-        "policy: p.yml\ngeoip: ../../other.yml",
-        "policy: p.yml\nagents: ../../other.yml",
+    // What a case names fails the case, what the file names the file.
+    for (named, expected) in [
+        ("policy: ../../other.yml", 2),
+        ("policy: p.yml\ndefaults: {request: '../../r.har#1'}", 1),
+        ("policy: p.yml\ndefaults: {response: ../../other.yml}", 1),
+        ("policy: p.yml\ndefaults: {keys: {'https://a.example/': ../../other.yml}}", 1),
+        ("policy: p.yml\nip_policies: ../../other.yml", 2),
+        ("policy: p.yml\ncategories: ../../other.yml", 2),
+        ("policy: p.yml\ngeoip: ../../other.yml", 2),
+        ("policy: p.yml\nagents: ../../other.yml", 2),
     ] {
         fs::copy(outer.path().join("p.yml"), inner.join("p.yml")).expect("copied");
         let (code, out, err) = asks(named);
-        assert_eq!(code, Some(2), "{named}: {out}{err}");
-        assert!(err.contains("lies neither below the folder of its scenario file"), "{named}: {err}");
+        assert_eq!(code, Some(expected), "{named}: {out}{err}");
+        let said = format!("{out}{err}");
+        assert!(said.contains("lies neither below the folder of its scenario file, `.`"), "{named}: {said}");
         assert!(!err.contains("sesame") && !out.contains("sesame"), "{named}: {err}{out}");
     }
     // From a folder that has both it may.

@@ -226,3 +226,24 @@ fn contradictions_of_a_call_are_told() {
     assert!(code == Some(2) && err.contains("control character"), "{err}");
     assert!(!err.contains("hush") && !err.lines().any(|line| line == "error: b"), "{err}");
 }
+
+/// A value is shortened only after secrets are out of it, in whatever form it is written.
+#[test]
+fn explanations_show_no_part_of_a_secret() {
+    let folder = folder();
+    let policy = "on_http_request:
+- expressions: [\"('Bearer ' + secrets.get('v', 'k')) == 'x' || secrets.get('v', 'k') == 'y'\"]
+  actions: [{type: deny}]
+- actions: [{type: add-headers, config: {headers: {x-key: \"${secrets.get('v', 'k')}\"}}}]
+- expressions: [\"req.headers['x-key'][0] == 'z' || size(req.headers) == 99\"]
+  actions: [{type: deny}]
+";
+    fs::write(folder.path().join("k.yml"), policy).expect("written");
+    for secret in ["S3CR3T".repeat(17), "S3CR3T".repeat(400), "S3CR3T\tS3CR3T\u{1}S3CR3T".to_owned()] {
+        let given = format!("v/k={secret}");
+        let args =
+            ["k.yml", "--url", "https://a.example/", "--has-upstream", "--explain", "--secret", &given];
+        let (_, out, err) = eval(folder.path(), &args);
+        assert!(out.contains("(secret)") && !out.contains("S3C"), "{out}{err}");
+    }
+}

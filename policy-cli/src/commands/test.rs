@@ -18,9 +18,9 @@ use policy_core::named_file::reason;
 use crate::cli::{Test, TestFormat};
 use crate::coverage::{Coverage, percent};
 use crate::exit::{Exit, Failure, after_output, say, warn};
-use crate::files::{Excluded, Expanded, FoundFile, expand, read_as, shown};
+use crate::files::{Excluded, Expanded, FoundFile, expand, read_as, shown, write_whole};
 use crate::render;
-use crate::suite::{Suite, Suites};
+use crate::suite::{Suite, Suites, Unusable};
 use load::Loaded;
 
 /// Ends of the names of scenario files.
@@ -30,9 +30,9 @@ pub(crate) fn run(args: &Test) -> Result<Exit, Failure> {
     let Expanded { files, failures, .. } = expand(&args.paths, &Excluded::default());
     let (tests, others): (Vec<_>, Vec<_>) =
         files.into_iter().partition(|file| file.named || is_test(&file.path));
-    let mut suites = Suites { unusable: failures.len(), ..Suites::default() };
+    let mut suites = Suites::default();
     for failure in failures {
-        failure.report();
+        suites.unusable.push(unusable("", failure)?);
     }
     let mut tested = HashSet::new();
     let mut loaded = Vec::new();
@@ -42,13 +42,13 @@ pub(crate) fn run(args: &Test) -> Result<Exit, Failure> {
                 tested.extend(file.asked().filter_map(|path| fs::canonicalize(path).ok()));
                 loaded.push(file);
             }
-            Err(failure) => {
-                failure.report();
-                suites.unusable += 1;
-            }
+            Err(failure) => suites.unusable.push(unusable(&shown(&file.path), failure)?),
         }
     }
-    suites.untested = untested(&others, &tested);
+    // What other files and cases name is not known.
+    if suites.unusable.is_empty() && args.run.is_none() {
+        suites.untested = untested(&others, &tested);
+    }
     let mut coverage = args.wants_coverage().then(Coverage::default);
     if let Some(coverage) = &mut coverage {
         loaded.iter().flat_map(Loaded::programs).for_each(|program| coverage.add(program));
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Test) -> Result<Exit, Failure> {
     }
     let totals = suites.totals();
     let verdict = match totals.passed + totals.failed + totals.skipped {
-        _ if suites.unusable > 0 => Exit::Usage,
+        _ if !suites.unusable.is_empty() => Exit::Usage,
         0 => {
             say(match &args.run {
                 Some(pattern) => return none_of(pattern.as_str(), written),
@@ -87,6 +87,16 @@ pub(crate) fn run(args: &Test) -> Result<Exit, Failure> {
         _ => Exit::Success,
     };
     after_output(written, verdict)
+}
+
+/// Says why a file cannot be used, and keeps it for the report.
+fn unusable(file: &str, failure: Failure) -> Result<Unusable, Failure> {
+    let message = match failure {
+        Failure::Usage(message) => message,
+        other => return Err(other),
+    };
+    say(&message);
+    Ok(Unusable { file: file.to_owned(), message })
 }
 
 /// Nothing that the call asks for is there.
@@ -122,7 +132,7 @@ fn is_under(suites: &Suites, args: &Test) -> bool {
 fn write_lcov(path: &Path, coverage: &Coverage) -> Result<(), Failure> {
     let mut text = Vec::new();
     render::lcov::write(&mut text, coverage)?;
-    fs::write(path, text).map_err(|error| {
+    write_whole(path, &text).map_err(|error| {
         Failure::Usage(format!("--lcov: cannot write `{}`: {}", shown(path), reason(&error)))
     })
 }

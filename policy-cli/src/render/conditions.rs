@@ -8,6 +8,7 @@ use policy_core::diagnostic::cut;
 use policy_core::evaluate::Record;
 
 use super::ended_run::EndedRun;
+use crate::hidden::Hidden;
 
 /// Characters of a part's text, and of its value, that are shown.
 const MAX_SHOWN: usize = 100;
@@ -23,7 +24,7 @@ pub(super) fn asked(decided: &EndedRun<'_>, rule: RuleRef<'_>) -> bool {
 pub(super) fn explain(out: &mut impl Write, decided: &EndedRun<'_>, rule: RuleRef<'_>) -> io::Result<()> {
     for condition in rule.conditions() {
         if let Some((value, parts)) = record(decided, condition) {
-            explain_condition(out, condition, &value, parts)?;
+            explain_condition(out, (condition, decided.hidden), &value, parts)?;
         }
     }
     Ok(())
@@ -45,7 +46,7 @@ fn record<'r>(decided: &'r EndedRun<'_>, wanted: ConditionRef<'_>) -> Option<(St
 
 fn explain_condition(
     out: &mut impl Write,
-    condition: ConditionRef<'_>,
+    (condition, hidden): (ConditionRef<'_>, &Hidden),
     value: &str,
     parts: &[Part],
 ) -> io::Result<()> {
@@ -60,7 +61,7 @@ fn explain_condition(
         .map(|part| {
             let name = shown(text.get(part.span.to_range()).unwrap_or_default());
             let value = match &part.value {
-                Ok(value) => shown(&value.to_string()),
+                Ok(value) => shown(&hidden.shown(&value.to_string())),
                 Err(fault) => format!("no value: {fault}"),
             };
             (format!("{}{name}", "  ".repeat(part.depth)), value)

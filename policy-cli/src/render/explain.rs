@@ -17,6 +17,8 @@ use super::conditions;
 use super::ended_run::EndedRun;
 use super::text::{assumptions, because, body, request};
 use crate::answer::{Answer, Run};
+use crate::cli::SecretValue;
+use crate::hidden::Hidden;
 
 /// Lists up to this length are shown whole, longer ones by their deciding entry.
 const WHOLE_LIST: usize = 16;
@@ -37,9 +39,14 @@ pub(crate) fn decision(out: &mut impl Write, answer: &Answer) -> io::Result<()> 
     }
 }
 
-/// Every rule, condition and list entry that one policy came to.
-pub(crate) fn steps(run: &Run<'_>, outcome: Outcome, phase: Phase) -> io::Result<Vec<u8>> {
-    let decided = &EndedRun { run, outcome };
+/// Every rule, condition and list entry that one policy came to, without secrets: texts are cut after these are out.
+pub(crate) fn steps(
+    run: &Run<'_>,
+    outcome: Outcome,
+    phase: Phase,
+    secrets: &[SecretValue],
+) -> io::Result<Vec<u8>> {
+    let decided = &EndedRun { run, outcome, hidden: &Hidden::new(secrets) };
     let mut out = Vec::new();
     writeln!(out, "{phase}   client {}", run.facts().client_ip())?;
     let rules = decided.program().rules(phase);
@@ -209,7 +216,11 @@ fn variables(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>
     for record in &decided.run.trace().records {
         match record {
             Record::Variable { action: id, name, value } if *id == action.id() => {
-                writeln!(out, "      vars.{name} = {}", conditions::shown(&value.to_string()))?;
+                writeln!(
+                    out,
+                    "      vars.{name} = {}",
+                    conditions::shown(&decided.hidden.shown(&value.to_string()))
+                )?;
             }
             _ => {}
         }
@@ -223,7 +234,7 @@ fn changes(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>) 
     for record in &decided.run.trace().records {
         match record {
             Record::Header { action: id, name, value } if *id == action.id() => match value {
-                Some(value) => writeln!(out, "      + {name}: {}", printable(value))?,
+                Some(value) => writeln!(out, "      + {name}: {}", printable(&decided.hidden.shown(value)))?,
                 None => writeln!(out, "      - {name}")?,
             },
             Record::Url { action: id, url } if *id == action.id() => {
@@ -231,7 +242,9 @@ fn changes(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>) 
             }
             Record::Body { action: id, bytes, .. } if *id == action.id() => {
                 writeln!(out, "      ~ body")?;
-                body(out, bytes)?;
+                let mut bytes = bytes.to_vec();
+                decided.hidden.bytes(&mut bytes);
+                body(out, &bytes)?;
             }
             _ => {}
         }

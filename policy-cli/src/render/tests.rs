@@ -10,7 +10,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
 use crate::coverage::{Coverage, percent};
-use crate::suite::{Case, Status, Suites, Unmet, What};
+use crate::suite::{Case, MORE, Status, Suites, Unmet, What};
 
 const FAIL: Style = AnsiColor::Red.on_default().bold();
 const PASS: Style = AnsiColor::Green.on_default();
@@ -85,6 +85,7 @@ fn unmet_text(out: &mut impl Write, file: &str, unmet: &Unmet) -> io::Result<()>
             because.iter().try_for_each(|because| writeln!(out, "     because  {because}"))
         }
         What::NotAsked(why) => writeln!(out, "     {why}    ({file}:{line}:{column})"),
+        What::More => writeln!(out, "     {MORE}"),
     }
 }
 
@@ -95,11 +96,19 @@ struct Shape<'a> {
     failed: usize,
     skipped: usize,
     cases: Vec<CaseShape<'a>>,
+    /// Files that could not be used.
+    errors: Vec<ErrorShape<'a>>,
     /// Policies of searched folders that no scenarios name.
     untested: &'a [String],
     /// What of the policies was reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     coverage: Option<CoverageShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct ErrorShape<'a> {
+    file: &'a str,
+    message: &'a str,
 }
 
 #[derive(Serialize)]
@@ -172,12 +181,15 @@ pub(crate) fn json(out: &mut impl Write, suites: &Suites, only_failures: bool) -
     let totals = suites.totals();
     let all = suites.files.iter().flat_map(|suite| suite.cases.iter().map(|case| (&*suite.file, case)));
     let all = all.filter(|(_, case)| !only_failures || matches!(case.status, Status::Failed(_)));
+    let errors = suites.unusable.iter();
+    let errors = errors.map(|it| ErrorShape { file: &it.file, message: &it.message });
     let shape = Shape {
         version: 1,
         passed: totals.passed,
         failed: totals.failed,
         skipped: totals.skipped,
         cases: all.map(|(file, case)| case_shape(file, case)).collect(),
+        errors: errors.collect(),
         untested: &suites.untested,
         coverage: suites.coverage.as_ref().map(coverage_shape),
     };
@@ -201,7 +213,7 @@ fn case_shape<'a>(file: &'a str, case: &'a Case) -> CaseShape<'a> {
 pub(crate) fn junit(out: &mut impl Write, suites: &Suites, only_failures: bool) -> io::Result<()> {
     let mut report = Report::new("policy test");
     for suite in &suites.files {
-        let mut shown = TestSuite::new(&*suite.file);
+        let mut shown = TestSuite::new(xml(&suite.file));
         for case in &suite.cases {
             let mut status = match &case.status {
                 Status::Failed(_) => TestCaseStatus::non_success(NonSuccessKind::Failure),
@@ -211,23 +223,45 @@ pub(crate) fn junit(out: &mut impl Write, suites: &Suites, only_failures: bool) 
             };
             match &case.status {
                 Status::Passed => {}
-                Status::Skipped(reason) => drop(status.set_message(&**reason)),
+                Status::Skipped(reason) => drop(status.set_message(xml(reason))),
                 Status::Failed(all) => {
-                    let lines: Vec<String> = all.iter().map(Unmet::line).collect();
-                    let first = lines.first().map_or("", String::as_str);
-                    status.set_message(first).set_description(lines.join("\n"));
+                    let first = all.first().map(Unmet::line).unwrap_or_default();
+                    let lines: Vec<String> = all.iter().map(|unmet| with_place(&suite.file, unmet)).collect();
+                    status.set_message(xml(&first)).set_description(xml(&lines.join("\n")));
                 }
             }
-            let mut shown_case = TestCase::new(&*case.name, status);
-            shown_case.set_classname(&*suite.file);
-            shown_case.extra.insert("file".into(), (&*suite.file).into());
+            let mut shown_case = TestCase::new(xml(&case.name), status);
+            shown_case.set_classname(xml(&suite.file));
+            shown_case.extra.insert("file".into(), (&*xml(&suite.file)).into());
             shown_case.extra.insert("line".into(), case.at.line.to_string().as_str().into());
             shown.add_test_case(shown_case);
         }
         report.add_test_suite(shown);
     }
+    for unusable in &suites.unusable {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_message(xml(&unusable.message));
+        let mut shown = TestSuite::new(xml(&unusable.file));
+        shown.add_test_case(TestCase::new("is usable", status));
+        report.add_test_suite(shown);
+    }
     report.serialize(&mut *out).map_err(io::Error::other)?;
     writeln!(out)
+}
+
+/// What did not hold, where that stands, and why the policy decides so.
+fn with_place(file: &str, unmet: &Unmet) -> String {
+    let Position { line, column } = unmet.at;
+    let because = match &unmet.what {
+        What::Differs { because: Some(because), .. } => format!(", because {because}"),
+        _ => String::new(),
+    };
+    format!("{file}:{line}:{column}: {}{because}", unmet.line())
+}
+
+/// A text without the two characters that the crate lets pass and XML 1.0 does not have.
+fn xml(text: &str) -> String {
+    text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
 fn failure(unmet: &Unmet) -> FailureShape<'_> {
@@ -245,5 +279,6 @@ fn failure(unmet: &Unmet) -> FailureShape<'_> {
         What::NotAsked(why) => {
             FailureShape { asked, expected: None, got: None, reason: Some(why), line, column }
         }
+        What::More => FailureShape { asked, expected: None, got: None, reason: Some(MORE), line, column },
     }
 }

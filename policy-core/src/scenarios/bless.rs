@@ -1,4 +1,5 @@
-//! Edits that make an expectation what the policy does: of its values alone, so that comments and layout stay.
+//! Edits that make an expectation what the policy does: of its names and values alone, so that comments, quotes and layout
+//! stay, and a JSON file stays one.
 
 use super::Expected;
 use crate::diagnostic::Edit;
@@ -8,9 +9,9 @@ use crate::source::{Source, Span};
 /// What takes the place of something that is expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actual {
-    /// A field with its value, as YAML in one line.
-    Field(String),
-    /// A value, as YAML in one line.
+    /// A field with its value, as JSON.
+    Field(&'static str, String),
+    /// A value, as JSON.
     Value(String),
 }
 
@@ -35,7 +36,8 @@ pub(super) fn places(fields: &Fields<'_>) -> Vec<Place> {
 
 impl Expected {
     /// The edit that puts what is in the place of what is expected at a span of it. `None` if that is not written out there:
-    /// an alias, something with an anchor or a tag, or a field without a value. O(fields).
+    /// an alias, something with an anchor or a tag, a field without a value, a name behind a `?`, or a value with comments in it.
+    /// O(fields).
     ///
     /// ```
     /// use policy_core::scenarios::{Actual, load_scenarios};
@@ -47,7 +49,7 @@ impl Expected {
     /// let scenarios = load_scenarios(&source).0.expect("no errors");
     /// let expect = &scenarios.cases[0].steps[0].expect;
     /// let at = expect.outcome.as_ref().expect("given").span;
-    /// let edit = expect.edit(&source, at, &Actual::Field("close: true".into())).expect("written out");
+    /// let edit = expect.edit(&source, at, &Actual::Field("close", "true".into())).expect("written out");
     /// assert_eq!((source.slice(edit.span), &*edit.replacement), ("deny: true", "close: true"));
     /// ```
     #[must_use]
@@ -72,11 +74,18 @@ impl Expected {
         let written = source.slice(*value);
         let length = if is_block { written.trim_end().len() } else { written.len() };
         let end = value.start + u32::try_from(length).ok()?;
-        let (start, text) = match actual {
-            Actual::Value(text) => (start, text),
-            Actual::Field(text) => (start_of(source, *name), text),
+        if !is_block && has_comment(source.slice(Span::new(start, end))) {
+            return None;
+        }
+        let (start, replacement) = match actual {
+            Actual::Value(text) => (start, text.clone()),
+            Actual::Field(field, text) => {
+                let begin = start_of(source, *name);
+                let written = source.slice(Span::new(begin, start));
+                (begin, format!("{}{text}", renamed(written, source.slice(*name), field)?))
+            }
         };
-        Some(Edit { span: Span::new(start, end), replacement: text.clone() })
+        Some(Edit { span: Span::new(start, end), replacement })
     }
 }
 
@@ -85,4 +94,20 @@ fn start_of(source: &Source, name: Span) -> u32 {
     let before = source.text().get(..name.start as usize).unwrap_or_default();
     let is_quoted = before.ends_with(['"', '\'']) && !source.slice(name).starts_with(['"', '\'']);
     name.start - u32::from(is_quoted)
+}
+
+/// What stands before a value, with another name and everything else as it was; `None` if the name is not followed by its
+/// colon, as one behind a `?`.
+fn renamed(written: &str, name: &str, other: &str) -> Option<String> {
+    let bare = name.trim_matches(['"', '\'']);
+    let at = written.find(bare)?;
+    let (before, after) = (written.get(..at)?, written.get(at + bare.len()..)?);
+    let follows = after.trim_start_matches(['"', '\'']).trim_start_matches([' ', '\t']);
+    follows.starts_with(':').then(|| format!("{before}{other}{after}"))
+}
+
+/// True if comments may stand between the lines of a value.
+fn has_comment(value: &str) -> bool {
+    value.contains('\n')
+        && value.lines().any(|line| line.starts_with('#') || line.contains(" #") || line.contains("\t#"))
 }

@@ -221,5 +221,5 @@ fn edits_of_blocks_leave_the_lines_behind() {
     let value = Actual::Value(String::new());
     assert_eq!(cut(0, &value).as_deref(), Some("|  # c\n      some\n      text"));
     assert_eq!(cut(1, &value).as_deref(), Some(">-\n      one"));
-    assert_eq!(cut(1, &Actual::Field(String::new())).as_deref(), Some("\"body\": >-\n      one"));
+    assert_eq!(cut(1, &Actual::Field("text", String::new())).as_deref(), Some("\"body\": >-\n      one"));
 }

@@ -275,7 +275,7 @@ impl ConfiguredEndpoint {
         if decided != verdict {
             return Err(disagree(decided.decision, verdict.decision, written.is_out_of_steps()));
         }
-        let mut seen = Seen::new(self.entry_name(), args.explain);
+        let mut seen = Seen::new(self.entry_name(), args);
         written.each_run(|passage, run| seen.run(passage, Phase::OnTcpConnect, run));
         let mut answer = self.answer(verdict, written.trail(), written.is_admitted(), (seen, &map))?;
         let told = (answer.decision, answer.target.as_ref());
@@ -291,7 +291,7 @@ impl ConfiguredEndpoint {
         verdict: Verdict,
         trail: &Trail<Place>,
         admitted: bool,
-        (seen, map): (Seen, &Map<'_>),
+        (seen, map): (Seen<'_>, &Map<'_>),
     ) -> Result<Answer, Failure> {
         let trail: Vec<(EndpointUrl, Place)> =
             trail.iter().map(|(url, place)| (url.clone(), *place)).collect();
@@ -377,10 +377,10 @@ fn splice(run: Ran, rest: &mut Peekable<std::vec::IntoIter<Ran>>, out: &mut Vec<
 }
 
 /// What the runs on the way say.
-struct Seen {
+struct Seen<'a> {
     /// What the endpoint is called where the connection comes in.
     entry: String,
-    explain: bool,
+    args: &'a Eval,
     steps: Vec<u8>,
     effects: Vec<Ran>,
     place: Option<String>,
@@ -390,11 +390,11 @@ struct Seen {
     failed: Result<(), Failure>,
 }
 
-impl Seen {
-    const fn new(entry: String, explain: bool) -> Self {
+impl<'a> Seen<'a> {
+    const fn new(entry: String, args: &'a Eval) -> Self {
         Self {
             entry,
-            explain,
+            args,
             steps: Vec::new(),
             effects: Vec::new(),
             place: None,
@@ -420,8 +420,8 @@ impl Seen {
         self.effects.push(Ran { depth: passage.depth, url: passage.url.cloned(), effects });
         let Some(outcome) = run.outcome() else { return };
         self.missing = self.missing.take().or_else(|| missing::message(run));
-        if self.explain {
-            match render::explain::steps(run, outcome, phase) {
+        if self.args.explain {
+            match render::explain::steps(run, outcome, phase, &self.args.secret) {
                 Ok(steps) => {
                     self.steps.extend(format!("policy of {}\n", printable(&name)).into_bytes());
                     self.steps.extend(steps);

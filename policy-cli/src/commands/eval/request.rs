@@ -53,6 +53,14 @@ impl Phased<'_> {
     }
 }
 
+/// The steps of a run, if they are wanted.
+fn explained(run: &Run<'_>, outcome: Outcome, phase: Phase, args: &Eval) -> Result<Vec<u8>, Failure> {
+    match args.explain {
+        true => Ok(render::explain::steps(run, outcome, phase, &args.secret)?),
+        false => Ok(Vec::new()),
+    }
+}
+
 impl Policy {
     /// What becomes of a request over a connection that the policy has let through.
     pub(super) fn ask_request(
@@ -63,16 +71,11 @@ impl Policy {
         request: &RequestFacts<'_>,
     ) -> Result<Answer, Failure> {
         let facts = facts.with_request(request);
-        let mut steps = Vec::new();
-        if args.explain {
-            steps = render::explain::steps(&connected, Outcome::Upstream, Phase::OnTcpConnect)?;
-        }
+        let mut steps = explained(&connected, Outcome::Upstream, Phase::OnTcpConnect, args)?;
         let mut effects = performed(&connected);
         let states = (compiled, connected.into_state());
         let asked = self.phase(Phase::OnHttpRequest, &facts, states, world)?;
-        if args.explain {
-            steps.extend(render::explain::steps(&asked.run, asked.outcome, Phase::OnHttpRequest)?);
-        }
+        steps.extend(explained(&asked.run, asked.outcome, Phase::OnHttpRequest, args)?);
         let response = asked.response(known, args)?;
         let mut answer = self.answer(&asked.run, asked.outcome, args, (None, Vec::new()));
         in_http_words(&mut answer, &asked);
@@ -84,9 +87,7 @@ impl Policy {
             let facts = facts.with_request(&answered);
             let states = (asked.compiled, asked.run.into_state());
             let answered = self.phase(Phase::OnHttpResponse, &facts, states, world)?;
-            if args.explain {
-                steps.extend(render::explain::steps(&answered.run, answered.outcome, Phase::OnHttpResponse)?);
-            }
+            steps.extend(explained(&answered.run, answered.outcome, Phase::OnHttpResponse, args)?);
             let nothing = Changes::default();
             let changes = answered.run.changes().unwrap_or(&nothing);
             sent.response = match answered.outcome {
@@ -133,10 +134,7 @@ impl Policy {
         for event in events(body) {
             world.set_event(event);
             let phased = self.phase(Phase::OnEventStreamMessage, facts, states, world)?;
-            if args.explain {
-                let phase = Phase::OnEventStreamMessage;
-                steps.extend(render::explain::steps(&phased.run, phased.outcome, phase)?);
-            }
+            steps.extend(explained(&phased.run, phased.outcome, Phase::OnEventStreamMessage, args)?);
             if phased.outcome != Outcome::Upstream {
                 let mut answer = self.answer(&phased.run, phased.outcome, args, (None, Vec::new()));
                 in_http_words(&mut answer, &phased);

@@ -129,7 +129,7 @@ impl Policy {
         }
         let listed_at = args.ip_policies.as_deref().and_then(|path| find_listed(&run, outcome, path));
         let steps = if args.explain {
-            render::explain::steps(&run, outcome, Phase::OnTcpConnect)?
+            render::explain::steps(&run, outcome, Phase::OnTcpConnect, &args.secret)?
         } else {
             Vec::new()
         };

@@ -73,13 +73,13 @@ impl Judge<'_> {
         let Some(wanted) = &expect.outcome else { return };
         let Some(got) = self.answer.other_than(&wanted.value) else { return };
         let mut because = self.answer.reason.clone();
-        self.hidden.prose(&mut because);
+        self.hidden.text(&mut because);
         let is_about_it = matches!(got, Other::Outcome) && !because.is_empty();
         let because = is_about_it.then(|| cut(&because, MAX_TOLD).into_owned());
         // Where a pool decides, no single outcome holds.
         let actual = outcome(self.answer).filter(|_| self.answer.draws.is_empty() && self.answer.all_drawn);
         let told = (wanted.value.to_string(), got.words(self.answer));
-        self.add(wanted.span, told, because, actual.map(Actual::Field));
+        self.add(wanted.span, told, because, actual);
     }
 
     fn response(&mut self, expect: &Expected) {
@@ -196,26 +196,29 @@ impl Judge<'_> {
 }
 
 /// The outcome of an answer as a field of an expectation; nothing if nothing was decided.
-fn outcome(answer: &Answer) -> Option<String> {
+fn outcome(answer: &Answer) -> Option<Actual> {
     let status = response_of(answer).map(|response| response.status);
-    Some(match (answer.decision, status) {
-        (OutcomeKind::Forward, _) => format!("forward: {}", quoted(&answer.target.as_ref()?.to_string())),
-        (OutcomeKind::Deny, Some(status)) => format!("deny: {status}"),
-        (OutcomeKind::Deny, None) => "deny: true".to_owned(),
-        (OutcomeKind::Close, _) => "close: true".to_owned(),
-        (OutcomeKind::Error, _) => "error: true".to_owned(),
-        (OutcomeKind::Respond, Some(status)) => format!("respond: {status}"),
-        (OutcomeKind::Upstream, _) if answer.admitted => "upstream: true".to_owned(),
+    let (field, value) = match (answer.decision, status) {
+        (OutcomeKind::Forward, _) => ("forward", quoted(&answer.target.as_ref()?.to_string())),
+        (OutcomeKind::Deny, Some(status)) => ("deny", status.to_string()),
+        (OutcomeKind::Deny, None) => ("deny", "true".to_owned()),
+        (OutcomeKind::Close, _) => ("close", "true".to_owned()),
+        (OutcomeKind::Error, _) => ("error", "true".to_owned()),
+        (OutcomeKind::Respond, Some(status)) => ("respond", status.to_string()),
+        (OutcomeKind::Upstream, _) if answer.admitted => ("upstream", "true".to_owned()),
         _ => return None,
-    })
+    };
+    Some(Actual::Field(field, value))
 }
 
-/// An effect as an item of an expectation.
+/// An effect as an item of an expectation, as JSON.
 fn effect(performed: &Performed) -> String {
     match performed {
-        Performed::Forward(url, _) => format!("{{forward: {}}}", quoted(&url.to_string())),
-        Performed::Log(metadata) => format!("{{log: {}}}", plain_words(&Plain::Map((**metadata).clone()))),
-        other => name_of(other).to_owned(),
+        Performed::Forward(url, _) => format!("{{\"forward\": {}}}", quoted(&url.to_string())),
+        Performed::Log(metadata) => {
+            format!("{{\"log\": {}}}", plain_words(&Plain::Map((**metadata).clone())))
+        }
+        other => quoted(name_of(other)),
     }
 }
 

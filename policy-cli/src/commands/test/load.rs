@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use policy_core::compile::Program;
+use policy_core::diagnostic::printable;
 use policy_core::message::{Request, Response};
 use policy_core::requests::{load_request, load_response};
 use policy_core::scenarios::{Asked, Case, ExpectedOutcome, FileOr, Scenarios, load_scenarios};
@@ -19,6 +20,9 @@ use crate::exit::Failure;
 use crate::files::{FoundFile, Given, folder_of, is_below, read_as, shown};
 use crate::render::text::say_findings;
 
+/// How a case gives what a call of `policy eval` gives by flags.
+pub(super) const HINT: &str = " (in a case, flags are fields: `--now …` is `now: …`, `--set a=b` is `set: {a: b}`, `--url` is `request: {url: …}`)";
+
 /// A scenario file that can be run.
 pub(super) struct Loaded {
     given: Given,
@@ -28,13 +32,47 @@ pub(super) struct Loaded {
     folder: PathBuf,
     scenarios: Scenarios,
     files: CaseFiles,
-    subjects: HashMap<Key, Subject>,
-    /// Requests and responses of files, and sets of keys, by their path in the scenarios.
-    requests: HashMap<Box<str>, Arc<Request>>,
-    responses: HashMap<Box<str>, Arc<Response>>,
-    keys: HashMap<Box<str>, Arc<str>>,
+    read: NamedFiles,
     /// The cases that are run, by their places.
     wanted: Vec<usize>,
+}
+
+/// What cases name, or why it cannot be used: that fails the cases which name it.
+#[derive(Default)]
+struct NamedFiles {
+    subjects: HashMap<Key, Result<Subject, String>>,
+    /// Requests and responses of files, and sets of keys, by their path in the scenarios.
+    requests: ByPath<Arc<Request>>,
+    responses: ByPath<Arc<Response>>,
+    keys: ByPath<Arc<str>>,
+}
+
+type ByPath<T> = HashMap<Box<str>, Result<T, String>>;
+
+impl NamedFiles {
+    /// Reads a file, unless it has been read.
+    fn file<T>(
+        &mut self,
+        folder: &Path,
+        path: &str,
+        known: impl Fn(&mut Self) -> &mut ByPath<T>,
+        load: impl Fn(&Path) -> Result<T, Failure>,
+    ) -> Result<(), Failure> {
+        if !known(self).contains_key(path) {
+            let read = of_case(named(folder, path).and_then(|path| load(&path)))?;
+            known(self).insert(path.into(), read);
+        }
+        Ok(())
+    }
+}
+
+/// What fails the cases that need it; a fault of ours ends the run.
+fn of_case<T>(read: Result<T, Failure>) -> Result<Result<T, String>, Failure> {
+    match read {
+        Ok(read) => Ok(Ok(read)),
+        Err(Failure::Usage(why)) => Ok(Err(why)),
+        Err(other) => Err(other),
+    }
 }
 
 /// What a policy is compiled for.
@@ -86,10 +124,7 @@ impl Loaded {
             folder,
             scenarios,
             files,
-            subjects: HashMap::new(),
-            requests: HashMap::new(),
-            responses: HashMap::new(),
-            keys: HashMap::new(),
+            read: NamedFiles::default(),
             wanted,
         };
         loaded.read_named()?;
@@ -99,39 +134,58 @@ impl Loaded {
     /// Reads what the cases name, each once.
     fn read_named(&mut self) -> Result<(), Failure> {
         let cases = self.wanted.iter().filter_map(|at| self.scenarios.cases.get(*at));
-        let asked = cases.flat_map(|case| case.steps.iter().map(|step| &step.asked));
-        let (mut requests, mut responses) = (HashMap::new(), HashMap::new());
-        let (mut keys, mut subjects) = (HashMap::new(), HashMap::new());
-        for asked in asked {
+        let steps = cases.flat_map(|case| case.steps.iter().map(move |step| (case, &step.asked)));
+        let mut read = NamedFiles::default();
+        let mut first = None;
+        for (case, asked) in steps {
             for request in asked.requests.iter().flat_map(|requests| requests.iter()) {
-                if let FileOr::File(path) = request
-                    && !requests.contains_key(&path.value)
-                {
-                    let request = eval::request_file(&named(&self.folder, &path.value)?, load_request)?;
-                    requests.insert(path.value.clone(), Arc::new(request));
+                if let FileOr::File(path) = request {
+                    let load = |path: &Path| eval::request_file(path, load_request).map(Arc::new);
+                    read.file(&self.folder, &path.value, |read| &mut read.requests, load)?;
                 }
             }
-            if let Some(FileOr::File(path)) = &asked.response
-                && !responses.contains_key(&path.value)
-            {
-                let response = eval::request_file(&named(&self.folder, &path.value)?, load_response)?;
-                responses.insert(path.value.clone(), Arc::new(response));
+            if let Some(FileOr::File(path)) = &asked.response {
+                let load = |path: &Path| eval::request_file(path, load_response).map(Arc::new);
+                read.file(&self.folder, &path.value, |read| &mut read.responses, load)?;
             }
             for (_, path) in asked.keys.iter() {
-                if !keys.contains_key(&path.value) {
-                    let given = crate::files::read(&named(&self.folder, &path.value)?)?;
-                    keys.insert(path.value.clone(), Arc::from(given.source.text()));
-                }
+                let load = |path: &Path| Ok(Arc::from(crate::files::read(path)?.source.text()));
+                read.file(&self.folder, &path.value, |read| &mut read.keys, load)?;
             }
-            let key = Key::of(asked);
-            if let Entry::Vacant(place) = subjects.entry(key) {
+            if let Entry::Vacant(place) = read.subjects.entry(Key::of(asked)) {
                 // Which targets there are is a question of each case.
                 let call = Eval { target: Vec::new(), ..self.call(asked, None, None) };
-                place.insert(eval::subject(&call)?);
+                let subject = of_case(eval::subject(&call))?;
+                first = first.or(Some(case)).filter(|_| subject.is_err());
+                place.insert(subject);
             }
         }
-        (self.requests, self.responses, self.keys, self.subjects) = (requests, responses, keys, subjects);
+        // If nobody can be asked it is the file that cannot be used.
+        let none = read.subjects.values().all(Result::is_err);
+        if let (true, Some(case), Some(Err(why))) = (none, first, read.subjects.values().next()) {
+            let (file, Position { line, .. }) = (self.name(), self.position(case.name.span));
+            let name = printable(&case.name.value);
+            return Err(Failure::Usage(format!("{file}:{line} `{name}`: {why}{HINT}")));
+        }
+        self.read = read;
         Ok(())
+    }
+
+    /// Why a question of a case cannot be asked, if it cannot.
+    pub(super) fn why_not(&self, asked: &Asked) -> Option<&str> {
+        let requests = asked.requests.iter().flat_map(|requests| requests.iter());
+        let of_request = |of: &FileOr<Request>| match of {
+            FileOr::File(path) => self.read.requests.get(&path.value)?.as_ref().err(),
+            FileOr::Inline(_) => None,
+        };
+        let response = asked.response.as_ref().and_then(|of| match of {
+            FileOr::File(path) => self.read.responses.get(&path.value)?.as_ref().err(),
+            FileOr::Inline(_) => None,
+        });
+        let keys = asked.keys.iter().find_map(|(_, path)| self.read.keys.get(&path.value)?.as_ref().err());
+        let subject = || self.read.subjects.get(&Key::of(asked))?.as_ref().err();
+        let why = requests.into_iter().find_map(of_request).or(response).or(keys).or_else(subject);
+        why.map(String::as_str)
     }
 
     /// The policy or configuration.
@@ -146,7 +200,7 @@ impl Loaded {
 
     /// The policies that are asked.
     pub(super) fn programs(&self) -> impl Iterator<Item = &Program> {
-        self.subjects.values().flat_map(Subject::programs)
+        self.read.subjects.values().flatten().flat_map(Subject::programs)
     }
 
     pub(super) fn name(&self) -> &str {
@@ -176,19 +230,19 @@ impl Loaded {
     }
 
     pub(super) fn subject(&self, asked: &Asked) -> Option<&Subject> {
-        self.subjects.get(&Key::of(asked))
+        self.read.subjects.get(&Key::of(asked))?.as_ref().ok()
     }
 
     pub(super) fn request<'s>(&'s self, of: &'s FileOr<Request>) -> Option<&'s Arc<Request>> {
         match of {
-            FileOr::File(path) => self.requests.get(&path.value),
+            FileOr::File(path) => self.read.requests.get(&path.value)?.as_ref().ok(),
             FileOr::Inline(request) => Some(request),
         }
     }
 
     pub(super) fn response<'s>(&'s self, of: &'s FileOr<Response>) -> Option<&'s Arc<Response>> {
         match of {
-            FileOr::File(path) => self.responses.get(&path.value),
+            FileOr::File(path) => self.read.responses.get(&path.value)?.as_ref().ok(),
             FileOr::Inline(response) => Some(response),
         }
     }
@@ -196,8 +250,9 @@ impl Loaded {
     /// The sets of keys of a case.
     pub(super) fn keys(&self, asked: &Asked) -> Vec<(String, Arc<str>)> {
         let keys = asked.keys.iter();
-        let keys =
-            keys.filter_map(|(url, path)| Some((url.value.to_string(), self.keys.get(&path.value)?.clone())));
+        let keys = keys.filter_map(|(url, path)| {
+            Some((url.value.to_string(), self.read.keys.get(&path.value)?.as_ref().ok()?.clone()))
+        });
         keys.collect()
     }
 
@@ -259,7 +314,10 @@ fn named(folder: &Path, name: &str) -> Result<PathBuf, Failure> {
         "`{}` lies neither below the folder of its scenario file, `{}`, nor below the current one: run the command in a \
          folder that has both",
         shown(&path),
-        shown(folder)
+        match shown(folder) {
+            folder if folder.is_empty() => ".".to_owned(),
+            folder => folder,
+        }
     )))
 }
 

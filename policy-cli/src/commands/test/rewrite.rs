@@ -1,16 +1,17 @@
 //! `--bless`: expectations become what the policies do, in the files themselves.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::path::Path;
+use std::fs;
+use std::io;
 
 use policy_core::diagnostic::{Edit, cut};
 use policy_core::named_file::reason;
+use policy_core::scenarios::load_scenarios;
+use policy_core::source::Source;
 
 use super::load::Loaded;
 use super::run::{self, Ran};
 use crate::exit::{Failure, note};
-use crate::files::shown;
+use crate::files::write_whole;
 use crate::hidden::Hidden;
 use crate::suite::Status;
 
@@ -43,6 +44,10 @@ pub(super) fn apply(files: &mut [Loaded], results: &mut [Vec<Ran>]) -> Result<()
             note(&format!("not blessed: {}: cases share what they expect", file.name()));
             continue;
         };
+        if load_scenarios(&Source::new(file.name(), text.clone())).0.is_none() {
+            note(&format!("not blessed: {}: the changes cannot be written there", file.name()));
+            continue;
+        }
         let again = file.with_text(text)?;
         let rerun = run::all(std::slice::from_ref(&again), false)?.pop().unwrap_or_default();
         let worse = |(before, after): (&Ran, &Ran)| {
@@ -104,23 +109,5 @@ fn write(file: &Loaded, text: &str) -> Result<(), Failure> {
     if bytes != file.source().text().as_bytes() {
         return Err(refused("it has changed meanwhile, or is not written in UTF-8"));
     }
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let temporary = folder.join(format!(".bless-{}", std::process::id()));
-    let permissions = fs::metadata(&path).map_err(|error| failed(&error))?.permissions();
-    let told = |error: &io::Error| {
-        Failure::Usage(format!("--bless: cannot write `{}`: {}", shown(&path), reason(error)))
-    };
-    let made = OpenOptions::new().write(true).create_new(true).open(&temporary);
-    let mut out = made.map_err(|error| told(&error))?;
-    let put = || {
-        out.write_all(text.as_bytes())?;
-        out.set_permissions(permissions)?;
-        out.sync_all()?;
-        fs::rename(&temporary, &path)
-    };
-    put().map_err(|error: io::Error| {
-        // Ours, which is made anew: it is in nobody's way if it cannot be removed.
-        let _ = fs::remove_file(&temporary);
-        told(&error)
-    })
+    write_whole(&path, text.as_bytes()).map_err(|error| failed(&error))
 }

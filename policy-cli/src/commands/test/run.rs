@@ -12,7 +12,7 @@ use policy_core::scenarios::{Case, CaseStep};
 
 use super::bless::{Blessing, Collected};
 use super::judge::{self, Found};
-use super::load::Loaded;
+use super::load::{HINT, Loaded};
 use crate::answer::{Answer, Performed};
 use crate::cli::{Eval, TargetState};
 use crate::commands::eval::{Counts, EvalInputs, Progress, Subject};
@@ -24,8 +24,6 @@ use crate::suite::{self, Status, Unmet, What};
 const AT_ONCE: usize = 16;
 /// What is told of a case that fails often.
 const MAX_UNMET: usize = 10;
-/// How a case gives what a call of `policy eval` gives by flags.
-const HINT: &str = " (in a case, flags are fields: `--now …` is `now: …`, `--set a=b` is `set: {a: b}`)";
 
 /// A case that was run.
 #[derive(Debug)]
@@ -95,6 +93,12 @@ fn unmet(
     for (number, step) in case.steps.iter().enumerate() {
         now = now.saturating_add(step.after);
         counts.set_now(now);
+        if let Some(why) = file.why_not(&step.asked) {
+            blessing.iter_mut().for_each(|blessing| blessing.refuse());
+            let what = What::NotAsked(format!("{why}{HINT}"));
+            out.push(Unmet { at: file.position(step.span), asked: None, what });
+            continue;
+        }
         let several = Several { steps: case.steps.len() > 1, number, step };
         let mut question = Question { file, step, now, counts: &counts, call: None };
         let (mut collected, mut asked) = (Collected::default(), 0);
@@ -109,12 +113,15 @@ fn unmet(
             };
             for found in found {
                 collected.add(&found);
-                if out.len() < MAX_UNMET {
-                    let at = file.position(found.span);
-                    out.push(Unmet { at, asked: several.words(single), what: found.what });
-                }
+                let at = file.position(found.span);
+                let (asked, what) = match out.len() {
+                    ..MAX_UNMET => (several.words(single), found.what),
+                    MAX_UNMET => (None, What::More),
+                    _ => continue,
+                };
+                out.push(Unmet { at, asked, what });
             }
-            if blessing.is_none() && out.len() >= MAX_UNMET {
+            if blessing.is_none() && out.len() > MAX_UNMET {
                 return Ok(out);
             }
         }
@@ -252,7 +259,10 @@ impl Question<'_> {
         let response = asked.response.as_ref().and_then(|response| file.response(response));
         let messages = (request.cloned(), response.cloned());
         let known = EvalInputs::of_case(&args, messages, file.keys(asked), file.files(), self.counts)?;
+        // What is expected is compared: an answer says more than that no policy goes there.
+        let expect = args.expect.take();
         subject.check_names(&args)?;
+        args.expect = expect;
         Ok(Call { args, known })
     }
 }

@@ -49,7 +49,7 @@ impl ConfiguredEndpoint {
         if let Some(message) = world.missing(self.programs().map(|program| &**program)) {
             return Err(Failure::Usage(message));
         }
-        let mut seen = Seen::new(self.entry_name(), args.explain);
+        let mut seen = Seen::new(self.entry_name(), args);
         written.each_run(|passage, phase, run| seen.run(passage, phase, run));
         let admitted = written.is_admitted() && verdict.decision.is_admitted();
         let mut answer = self.answer(verdict, written.trail(), admitted, (seen, &map))?;
