@@ -93,3 +93,34 @@ fn wrong_calls_are_told() {
     }
     assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 0);
 }
+
+/// What a call gives may not fit: the policy is checked before anything is written.
+#[test]
+fn a_policy_with_errors_is_not_written() {
+    for (forward, said) in [
+        ("tcp://x.example:22", "the policy would have an error"),
+        ("https://x.internal", "connections go to `tcp://` and `tls://` endpoints"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (code, out, err) = command::policy(folder.path(), &["init", "site", "--forward", forward]);
+        assert_eq!((code, &*out), (Some(2), ""), "{err}");
+        assert!(err.contains(said), "{err}");
+        assert!(!folder.path().join("site").exists(), "nothing is made");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, _, err) = command::policy(folder.path(), &["init", "--ci", "none", "--ci", "gitlab"]);
+    assert!(code == Some(2) && err.contains("contradict"), "{err}");
+}
+
+#[test]
+fn folders_that_were_made_go_again_and_names_are_words_of_a_shell() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::create_dir(folder.path().join("a")).expect("made");
+    // A file in the place of a folder, which comes last.
+    fs::write(folder.path().join("a/.github"), "mine").expect("written");
+    let (code, _, err) = command::policy(folder.path(), &["init", "a"]);
+    assert_eq!(code, Some(2), "{err}");
+    assert_eq!(fs::read_dir(folder.path().join("a")).expect("a folder").count(), 1);
+    let (code, out, _) = command::policy(folder.path(), &["init", "b/it's c"]);
+    assert!(code == Some(0) && out.contains(r"policy lint 'b/it'\''s c' && "), "{out}");
+}

@@ -315,3 +315,35 @@ fn what_an_event_has_not_of_its_request_is_not_made_up() {
         assert!(all.contains(said), "{policy}: {all}");
     }
 }
+
+/// An edge whose target only an agent has, which is not given.
+const THROUGH_AN_AGENT: &str = "version: 1
+agents: {listen: '127.0.0.1:4443', names: [localhost]}
+endpoints:
+- name: ssh
+  url: tcp://edge.example.com:20022
+  traffic_policy:
+    on_tcp_connect: [{actions: [{type: forward-internal, config: {url: 'tcp://gate.internal:22'}}]}]
+";
+
+#[test]
+fn what_the_policy_of_a_target_may_refuse_is_said() {
+    let log = event("203.0.113.9", 1, DENIED) + "torn";
+    let folder = folder(&[("edge.yml", THROUGH_AN_AGENT.as_bytes()), ("log", log.as_bytes())]);
+    let found = output(&["edge.yml", "--log", "log"], folder.path());
+    let said = "deny → tcp://gate.internal:22 (not asked: the target's own policy)";
+    assert!(out(&found).contains(said), "{}", out(&found));
+    // A gate that only counts changes passes over what was not decided; another one does not.
+    let call = ["edge.yml", "--log", "log", "--fail-on"];
+    let code = |fail_on: &str| output(&[&call[..], &[fail_on]].concat(), folder.path()).status.code();
+    assert_eq!((code("newly-denied"), code("undecided")), (Some(0), Some(1)));
+}
+
+#[test]
+fn an_endpoint_that_is_not_there_is_a_wrong_call() {
+    let log = event("203.0.113.9", 1, DENIED);
+    let folder = folder(&[("edge.yml", THROUGH_AN_AGENT.as_bytes()), ("log", log.as_bytes())]);
+    let found = output(&["edge.yml", "--log", "log", "--endpoint", "sssh"], folder.path());
+    assert_eq!(found.status.code(), Some(2));
+    assert!(out(&found).contains("no endpoint `sssh`; did you mean `ssh`?"), "{}", out(&found));
+}

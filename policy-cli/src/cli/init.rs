@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use policy_core::lpm::{ParsedCidr, cidr};
-use policy_core::url::EndpointUrl;
+use policy_core::url::{EndpointUrl, Scheme};
 
 use super::parse_url;
 
@@ -26,7 +26,7 @@ pub(crate) struct Init {
     #[arg(long, value_name = "CIDR", value_parser = parse_network)]
     pub(crate) allow: Vec<ParsedCidr>,
     /// Where its connections go.
-    #[arg(long, value_name = "URL", value_parser = parse_url, default_value = "tcp://device1.internal:22")]
+    #[arg(long, value_name = "URL", value_parser = parse_forward, default_value = "tcp://device1.internal:22")]
     pub(crate) forward: EndpointUrl,
     /// What runs the checks; may be given several times [default: github].
     #[arg(long, value_enum, value_name = "SYSTEM")]
@@ -44,6 +44,18 @@ pub(crate) enum Ci {
     PreCommit,
     /// Nothing
     None,
+}
+
+/// A target of connections: requests would need other rules.
+fn parse_forward(text: &str) -> Result<EndpointUrl, String> {
+    let url = parse_url(text)?;
+    match url.scheme() {
+        Scheme::Tcp | Scheme::Tls => Ok(url),
+        _ => {
+            Err("connections go to `tcp://` and `tls://` endpoints, e.g. tcp://device1.internal:22"
+                .to_owned())
+        }
+    }
 }
 
 fn parse_network(text: &str) -> Result<ParsedCidr, String> {

@@ -55,4 +55,6 @@ pub(crate) enum FailOn {
     NewlyAllowed,
     /// Either, another target, or another kind of refusal.
     Any,
+    /// A line that could not be read or decided.
+    Undecided,
 }

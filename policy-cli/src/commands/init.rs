@@ -6,8 +6,11 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use policy_core::check::{CheckOptions, load_policy};
+use policy_core::diagnostic::Severity;
 use policy_core::lpm::{ParsedCidr, cidr};
 use policy_core::named_file::reason;
+use policy_core::source::Source;
 
 use crate::cli::{Ci, Init};
 use crate::exit::{Exit, Failure, after_output};
@@ -25,28 +28,40 @@ pub(crate) fn run(args: &Init) -> Result<Exit, Failure> {
     if !taken.is_empty() {
         let names: Vec<_> = taken.into_iter().map(|path| format!("`{}`", shown(path))).collect();
         let are = if names.len() == 1 { "is there already" } else { "are there already" };
-        let message = format!(
-            "{} {are}, and nothing is overwritten; give another folder, or another `--ci`",
-            names.join(", ")
-        );
+        // The first two are the policy and its cases, whatever runs them.
+        let has_jobs_alone = !files.iter().take(2).any(|(path, _)| is_there(path));
+        let other = if has_jobs_alone { ", or another `--ci`, e.g. `--ci none`" } else { "" };
+        let message =
+            format!("{} {are}, and nothing is overwritten; give another folder{other}", names.join(", "));
         return Err(Failure::Usage(message));
     }
-    let mut made = Vec::new();
-    let written = files.iter().try_for_each(|(path, text)| write(path, text, &args.folder, &mut made));
+    let mut made = Made::default();
+    let written = files.iter().try_for_each(|(path, text)| made.write(path, text, &args.folder));
     if let Err(failure) = written {
-        // All of it or nothing.
-        made.iter().for_each(|path| drop(fs::remove_file(path)));
+        made.remove();
         return Err(failure);
     }
     let mut out = Vec::new();
     for (path, _) in &files {
         writeln!(out, "wrote {}", shown(path))?;
     }
-    let folder = shown(&args.folder);
-    let folder = if folder.is_empty() { "." } else { &folder };
+    let folder = word(&args.folder);
     writeln!(out, "\nnext: policy lint {folder} && policy test --coverage {folder}")?;
     let written = anstream::stdout().write_all(&out).and_then(|()| anstream::stdout().flush());
     after_output(written, Exit::Success)
+}
+
+/// A folder as a word of a shell.
+fn word(folder: &Path) -> String {
+    let folder = match shown(folder) {
+        folder if folder.is_empty() => ".".to_owned(),
+        folder => folder,
+    };
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./,+@%:=".contains(c);
+    match folder.chars().all(is_plain) {
+        true => folder,
+        false => format!("'{}'", folder.replace('\'', "'\\''")),
+    }
 }
 
 /// True if something has the name, a link that leads nowhere included.
@@ -67,6 +82,10 @@ fn files(args: &Init) -> Result<Vec<(PathBuf, String)>, Failure> {
     let at = |name: &str| args.folder.join(name);
     let mut files =
         vec![(at("policy.yml"), policy(&networks, args)), (at("policy.test.yml"), cases(&networks, args))];
+    check(&files)?;
+    if args.ci.len() > 1 && args.ci.contains(&Ci::None) {
+        return Err(Failure::Usage("`--ci none` and another `--ci` contradict each other".to_owned()));
+    }
     let systems = if args.ci.is_empty() { &[Ci::Github][..] } else { &args.ci };
     for system in systems {
         let (name, text) = match system {
@@ -80,6 +99,19 @@ fn files(args: &Init) -> Result<Vec<(PathBuf, String)>, Failure> {
         }
     }
     Ok(files)
+}
+
+/// Looks whether the policy is one: what a call gives may not fit.
+fn check(files: &[(PathBuf, String)]) -> Result<(), Failure> {
+    let Some((path, text)) = files.first() else { return Ok(()) };
+    let (_, found) = load_policy(&Source::new(shown(path), text.clone()), &CheckOptions::default());
+    match found.iter().find(|item| item.severity == Severity::Error) {
+        None => Ok(()),
+        Some(error) => {
+            let help = error.help.iter().map(|help| format!("; {help}")).next().unwrap_or_default();
+            Err(Failure::Usage(format!("the policy would have an error: {}{help}", error.message)))
+        }
+    }
 }
 
 fn policy(networks: &[ParsedCidr], args: &Init) -> String {
@@ -147,21 +179,49 @@ fn strangers(networks: &[ParsedCidr]) -> Vec<IpAddr> {
     [of(true), of(false)].into_iter().flatten().collect()
 }
 
-/// Writes a file that is not there, in a folder that no link leads out of.
-fn write(path: &Path, text: &str, folder: &Path, made: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let failed =
-        |error: &io::Error| Failure::Usage(format!("cannot write `{}`: {}", shown(path), reason(error)));
-    let parent = path.parent().unwrap_or(folder);
-    fs::create_dir_all(folder).map_err(|error| failed(&error))?;
-    // Before anything is made behind a link.
-    let there = parent.ancestors().find(|ancestor| is_there(ancestor)).unwrap_or(folder);
-    if !is_below(there, folder) {
-        let message = format!("cannot write `{}`: a link leads out of `{}`", shown(path), shown(folder));
-        return Err(Failure::Usage(message));
+/// What has been made so far: all of it stays, or nothing.
+#[derive(Default)]
+struct Made {
+    files: Vec<PathBuf>,
+    /// In the order in which they were made.
+    folders: Vec<PathBuf>,
+}
+
+impl Made {
+    /// Writes a file that is not there, in a folder that no link leads out of.
+    fn write(&mut self, path: &Path, text: &str, folder: &Path) -> Result<(), Failure> {
+        let failed =
+            |error: &io::Error| Failure::Usage(format!("cannot write `{}`: {}", shown(path), reason(error)));
+        let parent = path.parent().unwrap_or(folder);
+        self.folder(folder).map_err(|error| failed(&error))?;
+        // Before anything is made behind a link.
+        let there = parent.ancestors().find(|ancestor| is_there(ancestor)).unwrap_or(folder);
+        if !is_below(there, folder) {
+            let message = format!("cannot write `{}`: a link leads out of `{}`", shown(path), shown(folder));
+            return Err(Failure::Usage(message));
+        }
+        self.folder(parent).map_err(|error| failed(&error))?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| failed(&error))?;
+        self.files.push(path.to_owned());
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| failed(&error))
     }
-    fs::create_dir_all(parent).map_err(|error| failed(&error))?;
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| failed(&error))?;
-    made.push(path.to_owned());
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| failed(&error))
+
+    /// Makes a folder, and those around it.
+    fn folder(&mut self, folder: &Path) -> io::Result<()> {
+        let around = folder.ancestors().filter(|folder| !folder.as_os_str().is_empty());
+        let missing: Vec<_> = around.take_while(|folder| !folder.exists()).collect();
+        for folder in missing.into_iter().rev() {
+            fs::create_dir(folder)?;
+            self.folders.push(folder.to_owned());
+        }
+        // Says what is in the way if it is no folder.
+        fs::create_dir_all(folder)
+    }
+
+    /// Takes everything away again, but for folders that somebody else has put something into.
+    fn remove(self) {
+        self.files.iter().for_each(|path| drop(fs::remove_file(path)));
+        self.folders.iter().rev().for_each(|path| drop(fs::remove_dir(path)));
+    }
 }

@@ -32,6 +32,9 @@ pub(crate) fn run(args: &Replay) -> Result<Exit, Failure> {
     }
     let new = Subject::load(&args.policy, args)?;
     let old = args.against.as_deref().map(|path| Subject::load(path, args)).transpose()?;
+    if let Some(name) = &args.endpoint {
+        new.check_endpoint(name)?;
+    }
     let asked = Asked { new: &new, old: old.as_ref(), given: &given, endpoint: args.endpoint.as_deref() };
     let (tally, read) = blocks::replay(&args.log, &asked)?;
     let mut shown = Vec::new();
@@ -57,6 +60,7 @@ fn verdict(args: &Replay, tally: &Tally) -> Exit {
         FailOn::NewlyDenied => has(Change::NewlyDenied),
         FailOn::NewlyAllowed => has(Change::NewlyAllowed),
         FailOn::Any => compare::CHANGES.into_iter().any(has),
+        FailOn::Undecided => tally.undecided.total() + tally.unreadable.total() > 0,
     };
     if args.fail_on.iter().any(is_met) { Exit::Negative } else { Exit::Success }
 }

@@ -53,6 +53,8 @@ pub(super) struct Changed {
     /// What it was before and is now: a target, or how it was refused.
     pub(super) before: String,
     pub(super) after: String,
+    /// It goes to an endpoint that the configuration does not have, whose own policy may still refuse.
+    pub(super) target_not_asked: bool,
 }
 
 /// What a decision was before.
@@ -166,5 +168,7 @@ fn finding(before: &Before, new: &Decision, target: Option<&EndpointUrl>, same_w
     let verdict = &new.verdict;
     let at = verdict.file.as_ref().zip(verdict.position).map(|(file, position)| format!("{file}:{position}"));
     let rule = verdict.rule.as_deref().map(str::to_owned);
-    Finding::Changed(Box::new(Changed { change, rule, at, before: before.words(), after }))
+    let target_not_asked = new.ends_elsewhere && kind.is_admitted();
+    let before = before.words();
+    Finding::Changed(Box::new(Changed { change, rule, at, before, after, target_not_asked }))
 }

@@ -69,7 +69,12 @@ fn line_of(change: Change, group: &Group) -> String {
         Change::NewlyDenied => {
             format!("{network}  {} → {}{by}", printable(&changed.before), changed.after)
         }
-        _ => format!("{network}  {} → {}{by}", printable(&changed.before), printable(&changed.after)),
+        _ => {
+            let not_asked =
+                if changed.target_not_asked { " (not asked: the target's own policy)" } else { "" };
+            let (before, after) = (printable(&changed.before), printable(&changed.after));
+            format!("{network}  {before} → {after}{not_asked}{by}")
+        }
     }
 }
 
@@ -116,6 +121,7 @@ struct GroupOf<'t> {
     at: Option<&'t str>,
     before: &'t str,
     after: &'t str,
+    target_not_asked: bool,
     count: u64,
     first_line: u64,
 }
@@ -145,6 +151,7 @@ fn changes(tally: &Tally, change: Change) -> Changes<'_> {
         at: group.changed.at.as_deref(),
         before: &group.changed.before,
         after: &group.changed.after,
+        target_not_asked: group.changed.target_not_asked,
         count,
         first_line,
     });

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use policy_core::cel::Fault;
 use policy_core::check::CheckOptions;
 use policy_core::compile::{CompileOptions, Program};
+use policy_core::diagnostic::{did_you_mean, printable};
 use policy_core::evaluate::{Evaluation, Mode};
 use policy_core::events::{Event, EventFacts, EventKind, Text};
 use policy_core::exchange::{Ability, ActionId, ForwardFailure};
@@ -102,6 +103,21 @@ impl Subject {
             return Err(Failure::Usage(message.to_owned()));
         }
         of_edge(given, path).map(Self::new)
+    }
+
+    /// Refuses the name of an endpoint that a configuration does not have.
+    pub(super) fn check_endpoint(&self, name: &str) -> Result<(), Failure> {
+        if self.is_one_policy || self.by_name.contains_key(name) {
+            return Ok(());
+        }
+        let mut names: Vec<_> = self.by_name.keys().map(|name| &**name).collect();
+        names.sort_unstable();
+        let hint = match did_you_mean(name, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it has `{}`", names.join("`, `")),
+        };
+        let name = printable(name);
+        Err(Failure::Usage(format!("--endpoint: the configuration has no endpoint `{name}`; {hint}")))
     }
 
     /// The table whose classes are all that its one policy reads of a connection.
