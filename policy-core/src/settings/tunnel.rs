@@ -55,7 +55,7 @@ pub(crate) const FIELDS: Declared = &[
     &known("websocket_tcp_converter"),
     &known("app_protocol"),
     &known("description"),
-    &known("url"),
+    &known("url").bare_url(),
     &known("bindings"),
     &known("pooling_enabled"),
 ];
