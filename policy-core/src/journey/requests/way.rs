@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use super::super::driver::Asks;
 use super::super::state::{Forwarding, Why};
-use super::super::way::{begin, find};
-use super::super::{Attempt, Endpoints, Meter, Policy, Serving};
+use super::super::way::{begin, begin_forward, next_of_pool};
+use super::super::{Attempt, Endpoints, Meter, Policy};
 use super::verdict::inspect;
 use super::{Came, Decider, Frame, Pending, Ran, RequestJourney, RequestLeg};
 use crate::evaluate::{Continuation, Evaluation, Inputs, Machine, Mode, RunState};
@@ -349,29 +349,24 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
 
     /// Goes to whoever serves the target that the innermost run waits for.
     fn follow_forward(&mut self) -> Next {
-        let (Some(target), Some(frame)) = (self.target().cloned(), self.frames.last()) else {
+        let (Some(target), Some(frame)) = (self.target().cloned(), self.frames.last_mut()) else {
             return Next::Deliver(Came::Failed(ForwardFailure::Offline));
         };
         // A connection that carries requests is not forwarded as such.
         if frame.phase != Phase::OnHttpRequest {
             return Next::Deliver(Came::Failed(ForwardFailure::NotPermitted));
         }
-        let found = find(self.endpoints, &frame.endpoint, &target, &mut self.forwards);
-        let (one, pool) = match found {
-            Ok(Serving::One(endpoint)) => (Some(endpoint), Vec::new()),
-            Ok(Serving::Pool(pool)) => (None, pool),
-            Ok(Serving::Nobody) => return Next::Deliver(Came::Failed(ForwardFailure::Offline)),
+        let on_way = (&mut self.forwards, self.trail.len());
+        let found = begin_forward(self.endpoints, (&frame.endpoint, frame.run.as_ref()), &target, on_way);
+        let (only, forwarding) = match found {
+            Ok(found) => found,
             Err((failure, why)) => {
                 self.detail = why;
                 return Next::Deliver(Came::Failed(failure));
             }
         };
-        let trail = self.trail.len();
-        if let Some(frame) = self.frames.last_mut() {
-            let has_fallback = frame.run.as_ref().is_some_and(Continuation::goes_on_after_failure);
-            frame.forwarding = Some(Forwarding::new(pool, has_fallback, trail));
-        }
-        match one {
+        frame.forwarding = Some(forwarding);
+        match only {
             Some(endpoint) => self.arrive_at(endpoint),
             None => self.try_next().unwrap_or(Next::Deliver(Came::Failed(ForwardFailure::Offline))),
         }
@@ -380,13 +375,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
     /// Tries another one of the endpoints that share a URL; `None` if there is none left.
     fn try_next(&mut self) -> Option<Next> {
         let forwarding = self.frames.last_mut()?.forwarding.as_mut()?;
-        forwarding.tries = forwarding.tries.checked_sub(1)?;
-        let Some(endpoint) = self.endpoints.choose(&mut forwarding.pool) else {
-            forwarding.tries = 0;
-            return None;
-        };
-        let trail = forwarding.trail;
-        self.trail.truncate(trail);
+        let endpoint = next_of_pool(self.endpoints, forwarding, &mut self.trail)?;
         Some(self.arrive_at(endpoint))
     }
 
