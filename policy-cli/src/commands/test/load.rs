@@ -14,7 +14,7 @@ use policy_core::source::{Position, Source, Span, Spanned};
 use regex::Regex;
 
 use crate::cli::{Eval, SecretValue, Target};
-use crate::commands::eval::{self, CaseFiles, Subject};
+use crate::commands::eval::{self, CaseFiles, EvalSubject};
 use crate::exit::Failure;
 use crate::files::{FoundFile, Given, folder_of, is_below, read_as, shown};
 use crate::render::text::say_findings;
@@ -28,7 +28,7 @@ pub(super) struct Loaded {
     folder: PathBuf,
     scenarios: Scenarios,
     files: CaseFiles,
-    subjects: HashMap<Key, Subject>,
+    subjects: HashMap<Key, EvalSubject>,
     /// Requests and responses of files, and sets of keys, by their path in the scenarios.
     requests: HashMap<Box<str>, Arc<Request>>,
     responses: HashMap<Box<str>, Arc<Response>>,
@@ -146,7 +146,7 @@ impl Loaded {
 
     /// The policies that are asked.
     pub(super) fn programs(&self) -> impl Iterator<Item = &Program> {
-        self.subjects.values().flat_map(Subject::programs)
+        self.subjects.values().flat_map(EvalSubject::programs)
     }
 
     pub(super) fn name(&self) -> &str {
@@ -175,7 +175,7 @@ impl Loaded {
         self.wanted.iter().filter_map(|at| self.scenarios.cases.get(*at))
     }
 
-    pub(super) fn subject(&self, asked: &Asked) -> Option<&Subject> {
+    pub(super) fn subject(&self, asked: &Asked) -> Option<&EvalSubject> {
         self.subjects.get(&Key::of(asked))
     }
 
