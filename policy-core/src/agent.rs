@@ -21,13 +21,14 @@ use crate::url::Binding;
 pub use crate::settings::{
     AgentSettings, AgentTls, ConnectCas, ConsoleUi, LogFormat, LogLevel, Secret, UpdateChannel,
 };
-pub(crate) use endpoints::FIELDS as ENDPOINT_FIELDS;
+pub(crate) use endpoints::{
+    BINDINGS, FIELDS as ENDPOINT_FIELDS, IGNORED as ENDPOINT_IGNORED, METADATA, POOLING_ENABLED, UPSTREAM,
+    UPSTREAM_URL, URL,
+};
 pub use endpoints::{MAX_DESCRIPTION, MAX_METADATA};
 pub use load::{AgentFiles, load_agent_files};
 pub use merge::merge;
-#[cfg(test)]
-pub(crate) use read::TOP;
-pub(crate) use read::{check_document, is_setting};
+pub(crate) use read::{AGENT, ENDPOINTS, OLD_IGNORED, TOP, TUNNELS, VERSION, check_document, is_setting};
 pub use read::{fields, load_agent};
 pub use tunnels::Tunnel;
 pub(crate) use upstream::INVALID_UPSTREAM;

@@ -17,8 +17,8 @@ mod urls;
 use std::sync::LazyLock;
 
 use crate::cel::Language;
-use crate::cel::library::overload::Overload;
-use crate::cel::library::{COMMON, Library};
+use crate::cel::library::overload::{Form, Overload};
+use crate::cel::library::{COMMON, Library, ReadSignature};
 use crate::phase::{Phase, PhaseSet};
 use crate::vocabulary::LOOKUPS;
 
@@ -59,6 +59,12 @@ static LIBRARY: LazyLock<Library> = LazyLock::new(|| Library::new(COMMON.iter().
 /// The functions and the hints.
 pub(crate) fn language() -> Language {
     Language { library: &LIBRARY, hints: &hints::HINTS }
+}
+
+/// The functions whose arguments name secrets.
+pub(crate) fn secret_functions() -> impl Iterator<Item = &'static str> {
+    let named = |entry: &&ReadSignature| matches!(entry.overload.form, Form::Secret(_));
+    LIBRARY.entries.iter().filter(named).map(|entry| entry.name)
 }
 
 /// The phases in which a function can be called: those that have the fact it reads.

@@ -188,7 +188,7 @@ impl<'d> Reader<'d> {
         let mut found = found;
         if self.is_secret(text.span) {
             // What is said of a text inside of it would repeat it.
-            let texts = secrets::texts_in_expressions(text.value);
+            let texts = secrets::texts_in_expressions(text.value, &self.language.names);
             found.withhold_where(|span| {
                 let span = span.to_range();
                 texts.iter().any(|text| text.start < span.end && span.start < text.end)
@@ -280,7 +280,7 @@ impl<'d> Reader<'d> {
     pub(crate) fn conceal_misspelt(&self, field: &Field<'_>) {
         if self.language.names.is_near_secret(field.key) {
             let mut more = self.budget.more_secrets.borrow_mut();
-            secrets::add_below(field.value, &mut HashSet::new(), &mut more);
+            secrets::add_below(field.value, &self.language.names, &mut HashSet::new(), &mut more);
         }
     }
 

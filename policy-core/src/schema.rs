@@ -209,6 +209,11 @@ pub(crate) trait Kind {
         false
     }
 
+    /// What parts of the value are for nobody's eyes, or for all, apart from its being a secret.
+    fn holds(&self) -> Holds {
+        Holds::Other
+    }
+
     /// The fields below, if it is a map of declared ones or holds such maps.
     fn below(&self) -> Below {
         Below::Nothing
@@ -227,6 +232,26 @@ pub(crate) enum Below {
     Map(Declared),
     /// A list of maps.
     List(Declared),
+}
+
+/// What stands in a value, as far as secrets in it go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// Nothing of these.
+    Other,
+    /// A URL that some write without its scheme: a name and a password may come first.
+    BareUrl,
+    /// Headers: their names are no secrets.
+    Headers,
+}
+
+/// Which name tells that a field is secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ToldBy {
+    /// That of the field.
+    OwnName,
+    /// That of the field above it: its own is a plain word.
+    NameAbove,
 }
 
 /// Whether a field must be given.
@@ -251,6 +276,8 @@ pub(crate) struct Field<K> {
     /// True if the aliases are as good as the name.
     both_right: bool,
     secret: bool,
+    told_by: ToldBy,
+    holds: Holds,
 }
 
 impl<K: Copy> Field<K> {
@@ -261,20 +288,12 @@ impl<K: Copy> Field<K> {
         example: &'static str,
         doc: &'static str,
     ) -> Self {
-        Self {
-            name,
-            kind,
-            need: Need::Required(example),
-            doc,
-            aliases: &[],
-            both_right: false,
-            secret: false,
-        }
+        Self::new(name, kind, Need::Required(example), doc)
     }
 
     /// A field that may be missing.
     pub(crate) const fn optional(name: &'static str, kind: K, doc: &'static str) -> Self {
-        Self { name, kind, need: Need::Optional, doc, aliases: &[], both_right: false, secret: false }
+        Self::new(name, kind, Need::Optional, doc)
     }
 
     /// A field with a default.
@@ -284,7 +303,12 @@ impl<K: Copy> Field<K> {
         default: &'static str,
         doc: &'static str,
     ) -> Self {
-        Self { name, kind, need: Need::Default(default), doc, aliases: &[], both_right: false, secret: false }
+        Self::new(name, kind, Need::Default(default), doc)
+    }
+
+    const fn new(name: &'static str, kind: K, need: Need, doc: &'static str) -> Self {
+        let (told_by, holds) = (ToldBy::OwnName, Holds::Other);
+        Self { name, kind, need, doc, aliases: &[], both_right: false, secret: false, told_by, holds }
     }
 
     /// Older names, each read with a warning.
@@ -300,6 +324,16 @@ impl<K: Copy> Field<K> {
     /// Its value is for nobody's eyes: findings and excerpts never show it.
     pub(crate) const fn secret(self) -> Self {
         Self { secret: true, ..self }
+    }
+
+    /// That it is secret is told by the name of the field above it.
+    pub(crate) const fn told_by_name_above(self) -> Self {
+        Self { told_by: ToldBy::NameAbove, ..self }
+    }
+
+    /// Its value is a URL that some write without its scheme.
+    pub(crate) const fn bare_url(self) -> Self {
+        Self { holds: Holds::BareUrl, ..self }
     }
 
     pub(crate) const fn name(&self) -> &'static str {
@@ -337,6 +371,8 @@ pub(crate) trait Declaration: Sync {
     fn interpolates(&self) -> bool;
     fn below(&self) -> Below;
     fn is_secret(&self) -> bool;
+    fn told_by(&self) -> ToldBy;
+    fn holds(&self) -> Holds;
     /// Reads the field for its diagnostics only.
     fn check<'d>(&self, fields: &Fields<'d>, cx: &Context<'_, 'd>);
     /// True if there is no default, or its text is a value.
@@ -375,6 +411,17 @@ impl<K: Kind + Sync> Declaration for Field<K> {
 
     fn is_secret(&self) -> bool {
         self.secret || self.kind.is_secret()
+    }
+
+    fn told_by(&self) -> ToldBy {
+        self.told_by
+    }
+
+    fn holds(&self) -> Holds {
+        match self.holds {
+            Holds::Other => self.kind.holds(),
+            declared => declared,
+        }
     }
 
     fn check<'d>(&self, fields: &Fields<'d>, cx: &Context<'_, 'd>) {

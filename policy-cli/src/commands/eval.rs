@@ -28,7 +28,7 @@ use crate::files::read;
 use crate::hidden::Hidden;
 use crate::ip_policies;
 use crate::render;
-pub(crate) use counts::Counts;
+pub(crate) use counts::RequestHistory;
 pub(crate) use given::{load as request_file, numbered};
 pub(crate) use known::{CaseFiles, EvalInputs};
 
@@ -36,14 +36,14 @@ pub(crate) use single::load;
 pub(crate) use sources::Progress;
 
 /// Who is asked.
-pub(crate) enum Subject {
+pub(crate) enum EvalSubject {
     /// One policy, by itself.
     Policy(Box<single::Policy>),
     /// An endpoint of a configuration: the whole way through the policies of targets.
     Configured(Box<network::ConfiguredEndpoint>),
 }
 
-impl Subject {
+impl EvalSubject {
     fn ask(&self, ip: IpAddr, known: &EvalInputs, args: &Eval) -> Result<Answer, Failure> {
         let mut answer = self.ask_openly(ip, known, args)?;
         answer.hide(&Hidden::new(&args.secret));
@@ -108,7 +108,7 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
 }
 
 /// Answers for the addresses of the call.
-fn answer(subject: &Subject, known: &EvalInputs, args: &Eval) -> Result<Exit, Failure> {
+fn answer(subject: &EvalSubject, known: &EvalInputs, args: &Eval) -> Result<Exit, Failure> {
     if let Some(path) = &args.ips {
         if args.format == Some(Format::Text) {
             let message = "--ips prints one JSON object a line; leave out `--format text`";
@@ -144,10 +144,10 @@ fn answer(subject: &Subject, known: &EvalInputs, args: &Eval) -> Result<Exit, Fa
 }
 
 /// A policy, or the endpoint of a configuration.
-pub(crate) fn subject(args: &Eval) -> Result<Subject, Failure> {
+pub(crate) fn subject(args: &Eval) -> Result<EvalSubject, Failure> {
     let given = read(&args.policy)?;
     if let Some(endpoint) = network::load(&given, args)? {
-        return Ok(Subject::Configured(Box::new(endpoint)));
+        return Ok(EvalSubject::Configured(Box::new(endpoint)));
     }
     let url = args.endpoint.as_deref().map(endpoint_url).transpose()?;
     let mut options = CompileOptions::default();
@@ -159,7 +159,7 @@ pub(crate) fn subject(args: &Eval) -> Result<Subject, Failure> {
     let program = load(&given, url.as_ref().map(EndpointUrl::scheme), &options)?;
     let policy = single::Policy { program, url };
     policy.check_names(args)?;
-    Ok(Subject::Policy(Box::new(policy)))
+    Ok(EvalSubject::Policy(Box::new(policy)))
 }
 
 /// The endpoint of a policy that stands by itself.

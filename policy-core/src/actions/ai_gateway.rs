@@ -61,7 +61,8 @@ static WEBSITE: Field<Literal> = Field::optional("website", Literal(4_096), "Whe
 static DISABLED: Field<Boolean> = Field::default("disabled", Boolean, "false", "Leaves it out.");
 static METADATA: Field<Value> = Field::optional("metadata", Value, "Anything, for strategies.");
 static KEY_VALUE: Field<Interpolated> =
-    Field::required("value", Interpolated::SECRET, "value: \"${secrets.get('ai', 'key')}\"", "The key.");
+    Field::required("value", Interpolated::SECRET, "value: \"${secrets.get('ai', 'key')}\"", "The key.")
+        .told_by_name_above();
 static API_KEYS: Field<Items<Record<Text>>> = Field::optional(
     "api_keys",
     Items::new(Record {

@@ -62,7 +62,7 @@ impl ActionType for CompressResponse {
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
         let given = cx.optional(fields, &ALGORITHMS)?;
-        if let (Some(algorithms), Some(field)) = (&given, fields.field("algorithms")) {
+        if let (Some(algorithms), Some(field)) = (&given, fields.field(ALGORITHMS.name())) {
             let repeated =
                 algorithms.iter().enumerate().any(|(at, it)| algorithms.iter().take(at).any(|o| o == it));
             if repeated {

@@ -35,7 +35,8 @@ static URL: Field<Target> = Field::required(
     Target,
     "url: tcp://device1.internal:22",
     "The internal endpoint: `scheme://host.internal`, with a port for tcp.",
-);
+)
+.bare_url();
 static TARGET_ERROR: Field<Choice<OnError>> =
     Field::default("on_error", ON_ERROR, "halt", "Whether the next action runs when the forward fails.");
 

@@ -47,7 +47,8 @@ static URL: Field<WebUrl> = Field::required(
     WebUrl { interpolated: true },
     "url: https://check.internal",
     "Whom to ask; ngrok reaches internal endpoints only, unless an account is allowed more.",
-);
+)
+.bare_url();
 static METHOD: Field<Choice<Method>> = Field::default(
     "method",
     Choice {

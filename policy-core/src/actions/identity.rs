@@ -96,8 +96,8 @@ impl Login {
             (cx.read(fields, &ALLOW_CORS_PREFLIGHT), cx.optional(fields, &AUTH_COOKIE_DOMAIN));
         let client = match (id?, secret?) {
             (Some(id), Some(secret)) => Some((id, secret)),
-            (Some(id), None) => return needs(("client_id", id.span), "client_secret", cx),
-            (None, Some(secret)) => return needs(("client_secret", secret.span), "client_id", cx),
+            (Some(id), None) => return needs((CLIENT_ID.name(), id.span), CLIENT_SECRET.name(), cx),
+            (None, Some(secret)) => return needs((CLIENT_SECRET.name(), secret.span), CLIENT_ID.name(), cx),
             (None, None) => None,
         };
         Some(Self {

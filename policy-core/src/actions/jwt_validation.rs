@@ -230,7 +230,7 @@ static IDENTIFICATION: Field<Record<()>> = Field::optional(
         fields: &[&TOKEN_CLAIMS],
         ignored: &[],
         read: |fields, cx| {
-            check_names(fields.get("token_claims"), "claim", CLAIMS, cx);
+            check_names(fields.get(TOKEN_CLAIMS.name()), "claim", CLAIMS, cx);
             cx.optional(fields, &TOKEN_CLAIMS).map(drop)
         },
     },
@@ -257,7 +257,7 @@ static JWS: Field<Record<(Vec<SigningAlgorithm>, Vec<Text>)>> = Field::required(
         ignored: &[],
         read: |fields, cx| {
             let (algorithms, keys) = (cx.read(fields, &ALLOWED_ALGORITHMS), cx.read(fields, &KEYS));
-            check_names(fields.get("allowed_algorithms"), "algorithm", ALGORITHMS, cx);
+            check_names(fields.get(ALLOWED_ALGORITHMS.name()), "algorithm", ALGORITHMS, cx);
             Some((algorithms?, keys?))
         },
     },

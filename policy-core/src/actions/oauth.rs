@@ -115,7 +115,7 @@ impl ActionType for OAuth {
                 return None;
             }
             if matches!(provider, OAuthProvider::Amazon | OAuthProvider::Facebook) {
-                let at = fields.field("provider").map_or(cx.owner.1, |field| field.value.span());
+                let at = fields.field(PROVIDER.name()).map_or(cx.owner.1, |field| field.value.span());
                 let message = "this provider needs an application of your own";
                 let found = Diagnostic::new(&RELATED_FIELD, at, message);
                 cx.reader

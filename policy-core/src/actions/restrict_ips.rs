@@ -111,7 +111,7 @@ impl ActionType for RestrictIps {
             ip_policies,
             with_policies: None,
         };
-        let allow_at = fields.field("allow").map_or(cx.owner.1, |field| field.span);
+        let allow_at = fields.field(ALLOW.name()).map_or(cx.owner.1, |field| field.span);
         // What is permitted for some connections only, or by a misspelt field, is not known here.
         let known = action.dynamic_allow.is_empty() && !fields.incomplete;
         let policies = action.look_up(cx);

@@ -118,15 +118,17 @@ impl ActionType for TerminateTls {
         let (authorities, verification) = (cx.optional(fields, &AUTHORITIES), cx.read(fields, &VERIFICATION));
         let server = match (key?, certificate?) {
             (Some(key), Some(certificate)) => Some((key, certificate)),
-            (Some(key), None) => return needs(("server_private_key", key.span), "server_certificate", cx),
+            (Some(key), None) => {
+                return needs((SERVER_PRIVATE_KEY.name(), key.span), SERVER_CERTIFICATE.name(), cx);
+            }
             (None, Some(certificate)) => {
-                return needs(("server_certificate", certificate.span), "server_private_key", cx);
+                return needs((SERVER_CERTIFICATE.name(), certificate.span), SERVER_PRIVATE_KEY.name(), cx);
             }
             (None, None) => None,
         };
         let (min_version, max_version) = (min?, max?);
         if min_version > max_version {
-            let at = fields.field("min_version").map_or(cx.owner.1, |field| field.value.span());
+            let at = fields.field(MIN_VERSION.name()).map_or(cx.owner.1, |field| field.value.span());
             cx.invalid(at, "`min_version` is above `max_version`", "no client could connect; swap them");
             return None;
         }

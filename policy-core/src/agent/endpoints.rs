@@ -17,7 +17,7 @@ use crate::url::{Binding, EndpointUrl, Scheme};
 
 static NAME: Field<Literal> =
     Field::required("name", Literal(255), "name: device1-ssh", "The unique name, for the command line.");
-static BINDINGS: Field<OneOrMore<Choice<Binding>>> = Field::optional(
+pub(crate) static BINDINGS: Field<OneOrMore<Choice<Binding>>> = Field::optional(
     "bindings",
     OneOrMore(Items::new(Choice {
         of: &[
@@ -28,7 +28,7 @@ static BINDINGS: Field<OneOrMore<Choice<Binding>>> = Field::optional(
     })),
     "Where it can be reached from; otherwise the name decides.",
 );
-static POOLING_ENABLED: Field<Boolean> = Field::default(
+pub(crate) static POOLING_ENABLED: Field<Boolean> = Field::default(
     "pooling_enabled",
     Boolean,
     "false",
@@ -39,11 +39,11 @@ pub const MAX_DESCRIPTION: usize = 255;
 /// The longest metadata of an endpoint, a session, a credential or a key.
 pub const MAX_METADATA: usize = 4_096;
 
-static METADATA: Field<Literal> =
+pub(crate) static METADATA: Field<Literal> =
     Field::optional("metadata", Literal(MAX_METADATA), "Metadata shown in the API.");
 static DESCRIPTION: Field<Literal> =
     Field::optional("description", Literal(MAX_DESCRIPTION), "Text for people.");
-static UPSTREAM_URL: Field<Part> =
+pub(crate) static UPSTREAM_URL: Field<Part> =
     Field::required("url", Part::new("text"), "url: 22", "A port, `host:port`, or a URL.");
 static PROTOCOL: Field<Choice<bool>> = Field::default(
     "protocol",
@@ -58,9 +58,9 @@ static PROXY_PROTOCOL: Field<Choice<i64>> = Field::optional(
 );
 const UPSTREAM_FIELDS: Declared = &[&UPSTREAM_URL, &PROTOCOL, &PROXY_PROTOCOL];
 
-static URL: Field<Part> =
+pub(crate) static URL: Field<Part> =
     Field::optional("url", Part::new("text"), "Its URL; the service chooses what is missing.");
-static UPSTREAM: Field<Part> =
+pub(crate) static UPSTREAM: Field<Part> =
     Field::required("upstream", Part::map(UPSTREAM_FIELDS), "upstream: {url: 22}", "Where its traffic goes.");
 
 /// The fields of an endpoint.
@@ -77,7 +77,7 @@ pub(crate) const FIELDS: Declared = &[
     &TLS,
 ];
 /// Its binding decides on the internal ones.
-const IGNORED: &[(&str, &str)] = &[("inspect", "inspection belongs to the agent; remove it")];
+pub(crate) const IGNORED: &[(&str, &str)] = &[("inspect", "inspection belongs to the agent; remove it")];
 
 /// Where traffic goes, and how.
 struct Outward {

@@ -16,12 +16,13 @@ use crate::settings::agent as settings;
 use crate::source::{Source, Span};
 use crate::url::Binding;
 
-static VERSION: Field<Part> =
+pub(crate) static VERSION: Field<Part> =
     Field::required("version", Part::new("`3` or `2`"), "version: 3", "The version of the format.");
-static AGENT: Field<Part> =
+pub(crate) static AGENT: Field<Part> =
     Field::optional("agent", Part::map(settings::FIELDS), "How the agent itself works.");
-static ENDPOINTS: Field<Part> = Field::optional("endpoints", Part::list(ENDPOINT_FIELDS), "What it offers.");
-static TUNNELS: Field<Part> =
+pub(crate) static ENDPOINTS: Field<Part> =
+    Field::optional("endpoints", Part::list(ENDPOINT_FIELDS), "What it offers.");
+pub(crate) static TUNNELS: Field<Part> =
     Field::optional("tunnels", Part::new("map of tunnels"), "The same as it was written until version 2.");
 /// The fields at the top.
 pub(crate) const TOP: Declared = &[&VERSION, &AGENT, &ENDPOINTS, &TUNNELS];
@@ -162,7 +163,7 @@ fn is_known(key: &str, flat: bool) -> bool {
 }
 
 /// Fields of version 2 that are ignored, each with what to do about it.
-const OLD_IGNORED: &[(&str, &str)] =
+pub(crate) const OLD_IGNORED: &[(&str, &str)] =
     &[("region", "remove it: the agent connects to the nearest region by itself")];
 
 /// Says that a key at the top is not known.

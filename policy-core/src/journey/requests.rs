@@ -36,7 +36,7 @@ pub enum RequestLeg {
 
 /// A policy in one of its phases, or between two.
 #[derive(Debug)]
-struct Frame<E, M> {
+struct RequestFrame<E, M> {
     endpoint: E,
     /// The target that led here; `None` where the request comes in.
     url: Option<EndpointUrl>,
@@ -69,7 +69,7 @@ enum Came {
 
 /// What the host is about to do.
 #[derive(Debug)]
-enum Pending<E> {
+enum RequestPending<E> {
     Nothing,
     Reply,
     Forward,
@@ -110,8 +110,8 @@ pub struct RequestJourney<'n, N: Endpoints, B, M = Specialised> {
     request: &'n RequestFacts<'n>,
     driver: Driver<B>,
     /// The policies that run or wait, the innermost last.
-    frames: Vec<Frame<N::Endpoint, M>>,
-    pending: Pending<N::Endpoint>,
+    frames: Vec<RequestFrame<N::Endpoint, M>>,
+    pending: RequestPending<N::Endpoint>,
     entry: N::Endpoint,
     trail: Trail<N::Endpoint>,
     forwards: u32,
@@ -147,7 +147,7 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<
             request,
             driver: Driver::new(meter),
             frames: Vec::new(),
-            pending: Pending::Nothing,
+            pending: RequestPending::Nothing,
             entry,
             trail: Trail::default(),
             forwards: 0,
@@ -172,8 +172,8 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<
 
     /// Answers what the innermost policy asks. What does not fit closes.
     pub fn reply(&mut self, mut reply: Reply) -> RequestLeg {
-        match std::mem::replace(&mut self.pending, Pending::Nothing) {
-            Pending::Reply => self.replied(&mut reply),
+        match std::mem::replace(&mut self.pending, RequestPending::Nothing) {
+            RequestPending::Reply => self.replied(&mut reply),
             _ => self.out_of_order(),
         }
     }
@@ -191,8 +191,8 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<
 
     /// Others have gone first.
     pub fn go_on(&mut self) -> RequestLeg {
-        match std::mem::replace(&mut self.pending, Pending::Nothing) {
-            Pending::Forward => self.gone_on(),
+        match std::mem::replace(&mut self.pending, RequestPending::Nothing) {
+            RequestPending::Forward => self.gone_on(),
             _ => self.out_of_order(),
         }
     }
@@ -202,7 +202,7 @@ impl<N: Endpoints, B, M: Mode> RequestJourney<'_, N, B, M> {
     /// The endpoint whose server is to get the request.
     pub fn sending_to(&self) -> Option<&N::Endpoint> {
         match &self.pending {
-            Pending::Send { endpoint, .. } => Some(endpoint),
+            RequestPending::Send { endpoint, .. } => Some(endpoint),
             _ => None,
         }
     }
@@ -211,8 +211,8 @@ impl<N: Endpoints, B, M: Mode> RequestJourney<'_, N, B, M> {
     #[must_use]
     pub fn sending_target(&self) -> Option<&EndpointUrl> {
         match &self.pending {
-            Pending::Send { for_forward: true, .. } => self.target(),
-            Pending::Send { .. } => self.frames.last()?.url.as_ref(),
+            RequestPending::Send { for_forward: true, .. } => self.target(),
+            RequestPending::Send { .. } => self.frames.last()?.url.as_ref(),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::driver::Driver;
 use super::state::{Arrival, Behind, By, End, Forwarding, Frame, Next, Pending, Refusal, Stop, Visit, Why};
-use super::{Attempt, Endpoints, Journey, Leg, MAX_FAILED, Meter, Policy, Serving};
+use super::{Attempt, Endpoints, Journey, Leg, MAX_FAILED, Meter, Policy, Serving, Trail};
 use crate::evaluate::{Continuation, Inputs, Machine, Mode, RunState};
 use crate::exchange::{ActionId, ForwardFailure, Reply};
 use crate::facts::Facts;
@@ -35,15 +35,18 @@ pub(super) fn begin<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default>(
     (Some(Continuation::new(inputs, state, M::default())), None)
 }
 
-/// Who serves the target of a policy's forward, of which so many were tried before on the way; why it is not tried, in more
-/// words if there are some.
+/// The only endpoint that serves a target, or `None` if the forward has some to choose from; why it is not followed, in
+/// more words if there are some.
+type BegunForward<E> = Result<(Option<E>, Forwarding<E>), (ForwardFailure, Option<String>)>;
+
+/// Begins a forward of a policy, after so many forwards on the way and with a trail so long.
 #[inline(always)]
-pub(super) fn find<N: Endpoints>(
+pub(super) fn begin_forward<N: Endpoints, M: Mode>(
     endpoints: &N,
-    from: &N::Endpoint,
+    (from, run): (&N::Endpoint, Option<&Continuation<M>>),
     target: &EndpointUrl,
-    forwards: &mut u32,
-) -> Result<Serving<N::Endpoint>, (ForwardFailure, Option<String>)> {
+    (forwards, trail): (&mut u32, usize),
+) -> BegunForward<N::Endpoint> {
     if let Some(why) = endpoints.forbids(from, target) {
         return Err((ForwardFailure::NotPermitted, Some(why)));
     }
@@ -51,7 +54,29 @@ pub(super) fn find<N: Endpoints>(
         return Err((ForwardFailure::TooManyHops, None));
     }
     *forwards += 1;
-    Ok(endpoints.serving(target))
+    let (only, pool) = match endpoints.serving(target) {
+        Serving::Nobody => return Err((ForwardFailure::Offline, None)),
+        Serving::One(endpoint) => (Some(endpoint), Vec::new()),
+        Serving::Pool(pool) => (None, pool),
+    };
+    let has_fallback = run.is_some_and(Continuation::goes_on_after_failure);
+    Ok((only, Forwarding::new(pool, has_fallback, trail)))
+}
+
+/// Another one of the endpoints that share the URL of a forward, with the trail as before; `None` if there is none left.
+#[inline]
+pub(super) fn next_of_pool<N: Endpoints>(
+    endpoints: &N,
+    forwarding: &mut Forwarding<N::Endpoint>,
+    trail: &mut Trail<N::Endpoint>,
+) -> Option<N::Endpoint> {
+    forwarding.tries = forwarding.tries.checked_sub(1)?;
+    let Some(endpoint) = endpoints.choose(&mut forwarding.pool) else {
+        forwarding.tries = 0;
+        return None;
+    };
+    trail.truncate(forwarding.trail);
+    Some(endpoint)
 }
 
 impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M> {
@@ -297,23 +322,20 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
     /// Goes to whoever serves the target that the innermost run waits for.
     fn follow_forward(&mut self) -> Next {
         let Some(target) = self.target() else { return self.fail(ForwardFailure::Offline) };
+        let Visit { endpoint, run, .. } = &self.top().visit;
         let mut forwards = self.forwards;
-        let found = find(self.endpoints, &self.top().visit.endpoint, target, &mut forwards);
+        let on_way = (&mut forwards, self.trail.len());
+        let found = begin_forward(self.endpoints, (endpoint, run.as_ref()), target, on_way);
         self.forwards = forwards;
-        let (one, pool) = match found {
-            Ok(Serving::Nobody) => return self.fail(ForwardFailure::Offline),
-            Ok(Serving::One(endpoint)) => (Some(endpoint), Vec::new()),
-            Ok(Serving::Pool(pool)) => (None, pool),
+        let (only, forwarding) = match found {
+            Ok(found) => found,
             Err((failure, why)) => {
                 self.detail = why;
                 return self.fail(failure);
             }
         };
-        let trail = self.trail.len();
-        let top = self.top_mut();
-        let has_fallback = top.visit.run.as_ref().is_some_and(Continuation::goes_on_after_failure);
-        top.forwarding = Some(Forwarding::new(pool, has_fallback, trail));
-        match one {
+        self.top_mut().forwarding = Some(forwarding);
+        match only {
             Some(endpoint) => self.arrive_at(endpoint),
             None => self.try_next().unwrap_or_else(|| self.fail(ForwardFailure::Offline)),
         }
@@ -321,15 +343,8 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
 
     /// Tries another one of the endpoints that share a URL; `None` if there is none left.
     fn try_next(&mut self) -> Option<Next> {
-        let endpoints = self.endpoints;
-        let forwarding = self.top_mut().forwarding.as_mut()?;
-        forwarding.tries = forwarding.tries.checked_sub(1)?;
-        let Some(endpoint) = endpoints.choose(&mut forwarding.pool) else {
-            forwarding.tries = 0;
-            return None;
-        };
-        let trail = forwarding.trail;
-        self.trail.truncate(trail);
+        let forwarding = self.targets.last_mut().unwrap_or(&mut self.entry).forwarding.as_mut()?;
+        let endpoint = next_of_pool(self.endpoints, forwarding, &mut self.trail)?;
         Some(self.arrive_at(endpoint))
     }
 

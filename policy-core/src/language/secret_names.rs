@@ -1,20 +1,23 @@
 //! The names of all declared fields of policies and configurations, and which of them have secret values.
 
 use crate::actions;
+use crate::dialect;
 use crate::phase::Phase;
 use crate::reader::FieldNames;
-use crate::schema::{Below, Declared};
+use crate::schema::{Below, Declared, Holds, ToldBy};
 use crate::settings;
+use crate::settings::rule;
 
 /// Collects them. O(fields).
 pub(super) fn collect() -> FieldNames {
     let mut names = FieldNames::default();
     names.secret.extend(COMMON.iter().copied());
     names.known.extend(names.secret.iter().copied());
-    names.known.extend(["type", "config"]);
+    names.known.extend([rule::TYPE, rule::CONFIG]);
     names.known.extend(Phase::ALL.map(Phase::name));
     names.known.extend(TOP.iter().copied());
-    names.holders.extend(["agent", "config"]);
+    names.holders.extend(["agent", rule::CONFIG]);
+    names.secret_functions.extend(dialect::secret_functions());
     for declared in [actions::FIELDS, settings::FIELDS].into_iter().flatten() {
         add(&mut names, declared, None);
     }
@@ -55,20 +58,26 @@ fn add(names: &mut FieldNames, declared: Declared, above: Option<&'static str>) 
         names.known.insert(field.name());
         names.known.extend(field.aliases());
         if field.is_secret() {
-            // Elsewhere `value` is no secret.
-            let name = if field.name() == "value" { above } else { Some(field.name()) };
-            names.secret.extend(name);
+            names.secret.extend(match field.told_by() {
+                ToldBy::OwnName => Some(field.name()),
+                ToldBy::NameAbove => above,
+            });
             names.secret.extend(field.aliases());
             any = true;
         }
-        let holds = match field.below() {
+        match field.holds() {
+            Holds::Other => {}
+            Holds::BareUrl => names.bare_urls.extend([field.name()]),
+            Holds::Headers => names.headers.extend([field.name()]),
+        }
+        let has_secret = match field.below() {
             Below::Nothing => false,
             Below::Map(declared) | Below::List(declared) => add(names, declared, Some(field.name())),
         };
-        if holds {
+        if has_secret {
             names.holders.insert(field.name());
         }
-        any |= holds;
+        any |= has_secret;
     }
     any
 }
@@ -123,5 +132,14 @@ mod tests {
         ] {
             assert!(!collect().is_secret(name), "{name}");
         }
+    }
+
+    #[test]
+    fn what_fields_hold_follows_from_their_declarations() {
+        let names = collect();
+        assert_eq!(names.bare_urls, ["url"].into());
+        assert_eq!(names.headers, ["headers"].into());
+        assert_eq!(names.secret_functions, ["secrets.get"]);
+        assert!(names.is_secret("api_keys") && !names.is_secret("value"));
     }
 }

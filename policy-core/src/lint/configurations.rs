@@ -2,19 +2,32 @@
 //! key that they share with us says nothing, the shape of what is below it does.
 
 use super::shapes::MAX_ITEMS;
-use crate::agent::{ENDPOINT_FIELDS, is_setting};
+use crate::agent::{
+    self, AGENT, BINDINGS, ENDPOINT_FIELDS, ENDPOINTS, METADATA, POOLING_ENABLED, TUNNELS, UPSTREAM,
+    UPSTREAM_URL, URL, VERSION, is_setting,
+};
 use crate::diagnostic::did_you_mean;
 use crate::edge;
 use crate::parse::NodeKind;
 use crate::reader::{Field, Fields};
 use crate::schema::{Declared, names};
-use crate::settings::tunnel;
+use crate::settings::agent::AUTHTOKEN;
+use crate::settings::{CERTIFICATE_FILES, TLS, TRAFFIC_POLICY, TRAFFIC_POLICY_FILE, tunnel};
 
 /// Keys that give an endpoint its policy.
-const POLICY_KEYS: &[&str] = &["traffic_policy", "traffic_policy_file"];
+const POLICY_KEYS: &[&str] = &[TRAFFIC_POLICY.name(), TRAFFIC_POLICY_FILE.name()];
 /// Keys of an agent's endpoint that monitors do not have.
 const OFFERED_KEYS: &[&str] =
-    &["upstream", "bindings", "pooling_enabled", "metadata", "agent_tls_termination"];
+    &[UPSTREAM.name(), BINDINGS.name(), POOLING_ENABLED.name(), METADATA.name(), TLS.name()];
+/// Keys of a tunnel that say what it leads to.
+const TUNNEL_KEYS: &[&str] = &[tunnel::PROTO.name(), tunnel::ADDR.name(), tunnel::LABELS.name()];
+/// Keys that only edges have. Their fields are declared for the reader of edges alone; a test compares.
+const INTERNAL_ENDPOINTS: &str = "internal_endpoints";
+const AGENTS: &str = "agents";
+const STATE_DIR: &str = "state_dir";
+const LISTEN: &str = "listen";
+const NAMES: &str = "names";
+const ON_BAD_POLICY: &str = "on_bad_policy";
 /// Letters from which on a misspelt key is told from another word.
 const MIN_NEAR_LETTERS: usize = 4;
 
@@ -53,17 +66,17 @@ impl Tally {
 
 /// True for the configuration of an edge.
 pub(super) fn is_edge(top: &Fields<'_>) -> bool {
-    let endpoints = list_likeness(top, "endpoints", edge_endpoint);
-    let internal = list_likeness(top, "internal_endpoints", internal_endpoint);
-    let agents = field(top, "agents").map(agents_likeness);
+    let endpoints = list_likeness(top, ENDPOINTS.name(), edge_endpoint);
+    let internal = list_likeness(top, INTERNAL_ENDPOINTS, internal_endpoint);
+    let agents = field(top, AGENTS).map(agents_likeness);
     let keys = Tally::new(top, |key| is_near_field(key, edge::TOP_FIELDS));
     if internal == Some(Likeness::Certain) {
         return true;
     }
     if version(top) != Some("1") {
         // Without a version it takes what configurations of agents do not have.
-        let listens =
-            endpoints == Some(Likeness::Certain) && lists_any(top, "endpoints", &["listen", "on_bad_policy"]);
+        let listens = endpoints == Some(Likeness::Certain)
+            && lists_any(top, ENDPOINTS.name(), &[LISTEN, ON_BAD_POLICY]);
         let admits = agents == Some(Likeness::Certain) && endpoints >= Some(Likeness::Possible);
         return listens || admits || internal == Some(Likeness::Possible) && keys.others == 0;
     }
@@ -72,13 +85,13 @@ pub(super) fn is_edge(top: &Fields<'_>) -> bool {
         return true;
     }
     let has_part = parts.contains(&Some(Likeness::Possible));
-    let has_state = has_any(top, &["state_dir"]) && keys.is_mostly_ours();
+    let has_state = has_any(top, &[STATE_DIR]) && keys.is_mostly_ours();
     !parts.contains(&Some(Likeness::Foreign)) && (keys.others == 0 && has_part || has_state)
 }
 
 /// True for the configuration of an agent.
 pub(super) fn is_agent(top: &Fields<'_>) -> bool {
-    let endpoints = list_likeness(top, "endpoints", agent_endpoint);
+    let endpoints = list_likeness(top, ENDPOINTS.name(), agent_endpoint);
     let version = version(top).map(|version| version.trim_start_matches('v'));
     let is_versioned = matches!(version, Some("2" | "3"));
     let settings = settings_likeness(top, is_versioned);
@@ -86,17 +99,19 @@ pub(super) fn is_agent(top: &Fields<'_>) -> bool {
         return true;
     }
     // Settings at the top, as version 2 has them.
-    let has_token = top.entries.iter().any(|field| resembles(field.key, "authtoken"));
-    let flat = Tally::new(top, |key| key != "version" && (is_setting(key) || resembles(key, "authtoken")));
+    let has_token = top.entries.iter().any(|field| resembles(field.key, AUTHTOKEN.name()));
+    let flat =
+        Tally::new(top, |key| key != VERSION.name() && (is_setting(key) || resembles(key, AUTHTOKEN.name())));
     let others = flat.others - usize::from(version.is_some());
     let is_flat = flat.ours > others || has_token && flat.ours == others;
     if !is_versioned {
-        let has_endpoints_alone = top.entries.iter().all(|field| field.key == "endpoints");
-        return is_flat && has_any(top, &["authtoken"])
-            || has_endpoints_alone && lists_any(top, "endpoints", OFFERED_KEYS);
+        let has_endpoints_alone = top.entries.iter().all(|field| field.key == ENDPOINTS.name());
+        return is_flat && has_any(top, &[AUTHTOKEN.name()])
+            || has_endpoints_alone && lists_any(top, ENDPOINTS.name(), OFFERED_KEYS);
     }
-    let is_ours =
-        |key: &str| is_setting(key) || is_near(key, &["version", "agent", "endpoints", "tunnels", "region"]);
+    // Version 2 had a region.
+    let at_top = names(agent::TOP).chain(ignored(agent::OLD_IGNORED));
+    let is_ours = |key: &str| is_setting(key) || is_near_any(key, at_top.clone());
     let is_possible =
         ![endpoints, settings].contains(&Some(Likeness::Foreign)) && Tally::new(top, is_ours).others == 0;
     let mut fields = top.entries.iter().take(MAX_ITEMS);
@@ -107,16 +122,15 @@ pub(super) fn is_agent(top: &Fields<'_>) -> bool {
 fn settings_likeness(top: &Fields<'_>, is_versioned: bool) -> Option<Likeness> {
     let of_one = |agent: &Field<'_>| {
         let Some(fields) = Fields::from_node(agent.value) else { return possible_if(agent.is_empty()) };
-        // Version 2 had a region.
-        let is_known =
-            |key: &str| is_setting(key) || resembles(key, "authtoken") || is_versioned && key == "region";
+        let is_old = |key: &str| is_versioned && ignored(agent::OLD_IGNORED).any(|old| old == key);
+        let is_known = |key: &str| is_setting(key) || resembles(key, AUTHTOKEN.name()) || is_old(key);
         let keys = Tally::new(&fields, is_known);
         match keys.is_mostly_ours() || is_versioned && keys.ours > 0 && keys.ours == keys.others {
             true => Likeness::Certain,
             false => possible_if(keys.others == 0),
         }
     };
-    top.entries.iter().filter(|field| resembles(field.key, "agent")).map(of_one).max()
+    top.entries.iter().filter(|field| resembles(field.key, AGENT.name())).map(of_one).max()
 }
 
 /// True for tunnels as version 2 has them.
@@ -124,19 +138,19 @@ fn has_tunnels(top: &Fields<'_>) -> bool {
     let is_tunnel = |field: &Field<'_>| {
         Fields::from_node(field.value).is_some_and(|tunnel| {
             let keys = Tally::new(&tunnel, |key| is_near_field(key, tunnel::FIELDS));
-            keys.is_mostly_ours() && has_any(&tunnel, &["proto", "addr", "labels"])
+            keys.is_mostly_ours() && has_any(&tunnel, TUNNEL_KEYS)
         })
     };
-    let tunnels = top.get("tunnels").and_then(Fields::from_node);
+    let tunnels = top.get(TUNNELS.name()).and_then(Fields::from_node);
     tunnels.is_some_and(|tunnels| tunnels.entries.iter().take(MAX_ITEMS).any(is_tunnel))
 }
 
 /// An endpoint of an edge has a policy, and a URL of the protocols that an edge serves.
 fn edge_endpoint(fields: &Fields<'_>) -> Likeness {
     let keys = Tally::new(fields, |key| is_near_field(key, edge::ENDPOINT_FIELDS));
-    let scheme = text(fields, "url").and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme);
-    let is_stream = matches!(scheme, Some("tcp" | "tls")) || has_any(fields, &["listen"]) && scheme.is_some();
-    match has_policy(fields) || has_any(fields, &["on_bad_policy"]) || keys.is_mostly_ours() && is_stream {
+    let scheme = text(fields, URL.name()).and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme);
+    let is_stream = matches!(scheme, Some("tcp" | "tls")) || has_any(fields, &[LISTEN]) && scheme.is_some();
+    match has_policy(fields) || has_any(fields, &[ON_BAD_POLICY]) || keys.is_mostly_ours() && is_stream {
         true => Likeness::Certain,
         false => possible_if(keys.others == 0 && !matches!(scheme, Some("http" | "https"))),
     }
@@ -145,7 +159,7 @@ fn edge_endpoint(fields: &Fields<'_>) -> Likeness {
 /// An internal endpoint of an edge leads from a URL to an upstream.
 fn internal_endpoint(fields: &Fields<'_>) -> Likeness {
     let keys = Tally::new(fields, |key| is_near_field(key, edge::INTERNAL_FIELDS));
-    let leads = has_any(fields, &["url"]) && has_any(fields, &["upstream"]);
+    let leads = has_any(fields, &[URL.name()]) && has_any(fields, &[UPSTREAM.name()]);
     match has_policy(fields) || keys.is_mostly_ours() && leads {
         true => Likeness::Certain,
         false => possible_if(keys.others == 0),
@@ -154,11 +168,13 @@ fn internal_endpoint(fields: &Fields<'_>) -> Likeness {
 
 /// An endpoint of an agent has a policy, or an upstream with a URL.
 fn agent_endpoint(fields: &Fields<'_>) -> Likeness {
-    let keys = Tally::new(fields, |key| key == "inspect" || is_near_field(key, ENDPOINT_FIELDS));
-    let upstream = fields.get("upstream").and_then(Fields::from_node);
-    let leads = upstream.is_some_and(|upstream| has_any(&upstream, &["url"]));
-    let is_internal = text(fields, "url").is_some_and(|url| url.contains(".internal"));
-    let is_telling = leads && (keys.others == 0 || has_any(fields, &["url"])) || is_internal;
+    let keys = Tally::new(fields, |key| {
+        ignored(agent::ENDPOINT_IGNORED).any(|old| old == key) || is_near_field(key, ENDPOINT_FIELDS)
+    });
+    let upstream = fields.get(UPSTREAM.name()).and_then(Fields::from_node);
+    let leads = upstream.is_some_and(|upstream| has_any(&upstream, &[UPSTREAM_URL.name()]));
+    let is_internal = text(fields, URL.name()).is_some_and(|url| url.contains(".internal"));
+    let is_telling = leads && (keys.others == 0 || has_any(fields, &[URL.name()])) || is_internal;
     match has_policy(fields) || keys.is_mostly_ours() && is_telling {
         true => Likeness::Certain,
         false => possible_if(keys.others == 0),
@@ -169,9 +185,11 @@ fn agent_endpoint(fields: &Fields<'_>) -> Likeness {
 fn agents_likeness(agents: Field<'_>) -> Likeness {
     let Some(fields) = Fields::from_node(agents.value) else { return possible_if(agents.is_empty()) };
     // The files of `tls` stand here at times.
-    let files = ["certificate", "private_key"];
-    let keys = Tally::new(&fields, |key| files.contains(&key) || is_near_field(key, edge::AGENTS_FIELDS));
-    match has_any(&fields, &["listen", "names"]) && keys.is_mostly_ours() {
+    let files = names(CERTIFICATE_FILES.fields);
+    let keys = Tally::new(&fields, |key| {
+        files.clone().any(|file| file == key) || is_near_field(key, edge::AGENTS_FIELDS)
+    });
+    match has_any(&fields, &[LISTEN, NAMES]) && keys.is_mostly_ours() {
         true => Likeness::Certain,
         false => possible_if(keys.others == 0),
     }
@@ -220,7 +238,7 @@ fn text<'d>(fields: &Fields<'d>, key: &str) -> Option<&'d str> {
 }
 
 fn version<'d>(top: &Fields<'d>) -> Option<&'d str> {
-    text(top, "version")
+    text(top, VERSION.name())
 }
 
 fn has_any(fields: &Fields<'_>, keys: &[&str]) -> bool {
@@ -236,6 +254,11 @@ fn lists_any(top: &Fields<'_>, list: &str, keys: &[&str]) -> bool {
 /// True for a map with a policy, with or without a slip of the pen.
 fn has_policy(fields: &Fields<'_>) -> bool {
     fields.entries.iter().take(MAX_ITEMS).any(|field| is_near(field.key, POLICY_KEYS))
+}
+
+/// The names of fields that are ignored.
+fn ignored(fields: &'static [(&'static str, &'static str)]) -> impl Iterator<Item = &'static str> + Clone {
+    fields.iter().map(|(name, _)| *name)
 }
 
 fn resembles(key: &str, known: &'static str) -> bool {
@@ -255,4 +278,26 @@ fn is_near_field(key: &str, declared: Declared) -> bool {
 fn is_near_any(key: &str, mut known: impl Iterator<Item = &'static str> + Clone) -> bool {
     let long = known.clone().filter(|known| known.len() >= MIN_NEAR_LETTERS);
     known.any(|known| known == key) || key.len() >= MIN_NEAR_LETTERS && did_you_mean(key, long).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_edges_are_those_of_declared_fields() {
+        for (declared, keys) in [
+            (
+                edge::TOP_FIELDS,
+                &[VERSION.name(), ENDPOINTS.name(), INTERNAL_ENDPOINTS, AGENTS, STATE_DIR][..],
+            ),
+            (edge::ENDPOINT_FIELDS, &[URL.name(), LISTEN, ON_BAD_POLICY]),
+            (edge::INTERNAL_FIELDS, &[URL.name(), UPSTREAM.name()]),
+            (edge::AGENTS_FIELDS, &[LISTEN, NAMES]),
+        ] {
+            for key in keys {
+                assert!(names(declared).any(|name| name == *key), "{key}");
+            }
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::model::{FRAGMENT, HeldKind, manifest};
 use crate::parse::{Document, NodeKind, NodeRef};
 use crate::phase::Phase;
 use crate::reader::{Fields, head};
-use crate::settings::rule::CONFIG;
+use crate::settings::rule::{ACTIONS, CONFIG};
 use crate::source::{Source, Span};
 
 /// Keys whose value is a policy as a text, in bodies of API calls and in states of other tools.
@@ -182,7 +182,7 @@ fn is_policy(node: NodeRef<'_>) -> bool {
 fn has_rule(node: NodeRef<'_>) -> bool {
     let is_rule = |node: NodeRef<'_>| {
         Fields::from_node(node)
-            .is_some_and(|fields| fields.entries.iter().any(|field| field.key == "actions"))
+            .is_some_and(|fields| fields.entries.iter().any(|field| field.key == ACTIONS.name()))
     };
     match node.kind() {
         NodeKind::Sequence(items) => items.iter().any(is_rule),

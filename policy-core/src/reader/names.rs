@@ -25,6 +25,12 @@ pub(crate) struct FieldNames {
     pub(crate) known: HashSet<&'static str>,
     /// Maps with such fields: a text in the place of the map may be one.
     pub(crate) holders: HashSet<&'static str>,
+    /// Fields with a URL that some write without its scheme.
+    pub(crate) bare_urls: HashSet<&'static str>,
+    /// Fields whose entries have names that are no secrets.
+    pub(crate) headers: HashSet<&'static str>,
+    /// Functions whose arguments name secrets.
+    pub(crate) secret_functions: Vec<&'static str>,
 }
 
 impl FieldNames {
@@ -46,6 +52,21 @@ impl FieldNames {
     /// True for the name of a map with a secret field.
     pub(super) fn is_holder(&self, name: &str) -> bool {
         self.holders.contains(name)
+    }
+
+    /// True for the name of a URL that some write without its scheme.
+    pub(super) fn is_bare_url(&self, name: &str) -> bool {
+        self.bare_urls.contains(name)
+    }
+
+    /// True for the name of headers.
+    pub(super) fn is_headers(&self, name: &str) -> bool {
+        self.headers.contains(name)
+    }
+
+    /// True for a text that ends with the name of a function whose arguments name secrets.
+    pub(super) fn calls_for_secret(&self, before: &str) -> bool {
+        self.secret_functions.iter().any(|name| before.ends_with(name))
     }
 }
 

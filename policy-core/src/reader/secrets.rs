@@ -19,14 +19,14 @@ pub(super) fn secrets(document: &Document, names: &FieldNames) -> Vec<Span> {
         let NodeKind::Scalar(key) = key.kind() else { continue };
         let text = matches!(value.kind(), NodeKind::Scalar(_));
         if names.is_secret(key.text) || text && names.is_holder(key.text) {
-            add_below(value, &mut seen, &mut out);
+            add_below(value, names, &mut seen, &mut out);
             written_around(key.span, value, names, &mut out);
         }
-        if NAMED.contains(&key.text) {
+        if names.is_headers(key.text) {
             odd_names(value, &mut out);
         }
         if let NodeKind::Scalar(url) = value.kind()
-            && key.text == "url"
+            && names.is_bare_url(key.text)
         {
             user(url, document, &mut out);
         }
@@ -94,11 +94,16 @@ pub(super) fn unread(text: &str, names: &FieldNames) -> Vec<Span> {
 }
 
 /// Adds the texts of a value and of everything below it, each once.
-pub(super) fn add_below(value: NodeRef<'_>, seen: &mut HashSet<Span>, out: &mut Vec<Span>) {
+pub(super) fn add_below(
+    value: NodeRef<'_>,
+    names: &FieldNames,
+    seen: &mut HashSet<Span>,
+    out: &mut Vec<Span>,
+) {
     let mut work = vec![value];
     while let Some(node) = work.pop() {
         match node.kind() {
-            NodeKind::Scalar(scalar) => add_scalar(scalar, node.document(), out),
+            NodeKind::Scalar(scalar) => add_scalar(scalar, node.document(), names, out),
             NodeKind::Sequence(items) if seen.insert(node.span()) => work.extend(items.iter()),
             NodeKind::Mapping(entries) if seen.insert(node.span()) => {
                 work.extend(entries.iter().map(|(_, value)| value));
@@ -109,9 +114,9 @@ pub(super) fn add_below(value: NodeRef<'_>, seen: &mut HashSet<Span>, out: &mut 
 }
 
 /// Adds a text, but for its expressions: they are no secrets, unless they hold texts of their own.
-fn add_scalar(scalar: Scalar<'_>, document: &Document, out: &mut Vec<Span>) {
+fn add_scalar(scalar: Scalar<'_>, document: &Document, names: &FieldNames, out: &mut Vec<Span>) {
     let written = document.source().slice(scalar.span);
-    let texts = texts_in_expressions(written);
+    let texts = texts_in_expressions(written, names);
     let (mut at, mut rest) = (0, written);
     while let Some(begin) = rest.find("${") {
         let Some(length) = rest.get(begin..).and_then(|rest| rest.find('}')) else { break };
@@ -124,12 +129,12 @@ fn add_scalar(scalar: Scalar<'_>, document: &Document, out: &mut Vec<Span>) {
     texts.into_iter().for_each(|text| push(scalar.span, text.start, text.end, out));
 }
 
-/// The texts inside of `${…}` that may be a secret. Keys, and the arguments of
-/// `secrets.get('vault', 'name')`, are none.
-pub(super) fn texts_in_expressions(text: &str) -> Vec<Range<usize>> {
+/// The texts inside of `${…}` that may be a secret. Keys, and the arguments of functions that look secrets up by their
+/// names, are none.
+pub(super) fn texts_in_expressions(text: &str, names: &FieldNames) -> Vec<Range<usize>> {
     let mut out = Vec::new();
     let (mut inside, mut before, mut open) = (false, ' ', None);
-    // Behind `secrets.get(`, up to its end.
+    // Behind the bracket of such a function, up to its end.
     let mut named = false;
     for (at, c) in text.char_indices() {
         match open {
@@ -142,7 +147,7 @@ pub(super) fn texts_in_expressions(text: &str) -> Vec<Range<usize>> {
             Some(_) => {}
             None if !inside => inside = c == '{' && before == '$',
             None if c == '}' => inside = false,
-            None if c == '(' => named = text.get(..at).is_some_and(|text| text.ends_with("secrets.get")),
+            None if c == '(' => named = text.get(..at).is_some_and(|text| names.calls_for_secret(text)),
             None if c == ')' => named = false,
             None if matches!(c, '\'' | '"') => open = Some((c, at, !named && before != '[')),
             None => {}
@@ -189,7 +194,7 @@ fn by_lines(text: &str, start: usize, first: bool, names: &FieldNames, out: &mut
             out.push(Span::from_range(at + (indent + shown).min(end)..at + end));
         } else if let Some((name, colon)) = secret_in(line, names) {
             out.push(Span::from_range(at + colon + 1..at + end.max(colon + 1)));
-            let named = NAMED.contains(&name) && end <= colon + 1;
+            let named = names.is_headers(name) && end <= colon + 1;
             open = Some(Open { indent, named });
         } else if first && open.is_none() {
             return;
@@ -197,9 +202,6 @@ fn by_lines(text: &str, start: usize, first: bool, names: &FieldNames, out: &mut
         at += line.len();
     }
 }
-
-/// Fields whose entries have names that are no secrets.
-const NAMED: &[&str] = &["headers"];
 
 /// The first secret field that a line names, and the place of its colon.
 fn secret_in<'l>(line: &'l str, names: &FieldNames) -> Option<(&'l str, usize)> {
@@ -344,8 +346,9 @@ mod tests {
 
     #[test]
     fn keys_and_arguments_are_no_secrets() {
+        let names = FieldNames { secret_functions: vec!["secrets.get"], ..FieldNames::default() };
         let texts = |text: &str| {
-            let found = texts_in_expressions(text).into_iter();
+            let found = texts_in_expressions(text, &names).into_iter();
             found.map(|range| text.get(range).expect("inside").to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(texts("a 'b' ${secrets.get('v', 'n')} ${req.headers['x-a'][0]}"), Vec::<String>::new());

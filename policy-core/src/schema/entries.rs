@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Below, Context, Declared, Interpolated, Kind, Text};
+use super::{Below, Context, Declared, Holds, Interpolated, Kind, Text};
 use crate::diagnostic::{Diagnostic, codes, counted, shorten};
 use crate::message::{MAX_HEADER_NAME, is_token};
 use crate::parse::{NodeKind, NodeRef};
@@ -170,6 +170,13 @@ impl<K: Kind> Kind for Entries<K> {
 
     fn is_secret(&self) -> bool {
         self.keys == EntryKeys::Headers || self.value.is_secret()
+    }
+
+    fn holds(&self) -> Holds {
+        match self.keys {
+            EntryKeys::Headers => Holds::Headers,
+            EntryKeys::Any => Holds::Other,
+        }
     }
 
     fn describe(&self) -> String {

@@ -79,7 +79,7 @@ pub enum UpdateChannel {
     Beta,
 }
 
-static AUTHTOKEN: Field<Literal> =
+pub(crate) static AUTHTOKEN: Field<Literal> =
     Field::optional("authtoken", Literal(4_096), "Who the agent is; `NGROK_AUTHTOKEN` wins over it.")
         .secret();
 static API_KEY: Field<Literal> =

@@ -26,10 +26,10 @@ pub(crate) static TLS: Field<Record<AgentTls>> = Field::optional(
             let server = match (certificate?, key?) {
                 (Some(certificate), Some(key)) => Some((certificate.value, Secret::new(&key.value))),
                 (Some(certificate), None) => {
-                    return needs(("server_certificate", certificate.span), "server_private_key", cx);
+                    return needs((CERTIFICATE.name(), certificate.span), PRIVATE_KEY.name(), cx);
                 }
                 (None, Some(key)) => {
-                    return needs(("server_private_key", key.span), "server_certificate", cx);
+                    return needs((PRIVATE_KEY.name(), key.span), CERTIFICATE.name(), cx);
                 }
                 (None, None) => None,
             };

@@ -15,6 +15,7 @@ pub(crate) static ADDR: Field<Part> =
     Field::required("addr", Part::new("text"), "addr: 22", "A port, `host:port`, or a URL.");
 pub(crate) static TRAFFIC_POLICY: Field<Part> =
     Field::optional("traffic_policy", Part::new("a policy"), "The policy, inline.").formerly(&["policy"]);
+pub(crate) static LABELS: Field<Part> = known("labels");
 
 /// An option that is known by name only.
 const fn known(name: &'static str) -> Field<Part> {
@@ -31,7 +32,7 @@ pub(crate) const FIELDS: Declared = &[
     &known("hostname"),
     &known("subdomain"),
     &known("remote_addr"),
-    &known("labels"),
+    &LABELS,
     &known("metadata"),
     &known("inspect"),
     &known("schemes"),
@@ -54,7 +55,7 @@ pub(crate) const FIELDS: Declared = &[
     &known("websocket_tcp_converter"),
     &known("app_protocol"),
     &known("description"),
-    &known("url"),
+    &known("url").bare_url(),
     &known("bindings"),
     &known("pooling_enabled"),
 ];

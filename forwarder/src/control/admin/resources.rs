@@ -1,4 +1,5 @@
-//! The resources of the API: a file and a line each.
+//! The resources of the API: a file and a line each. One that shows what the edge knows asks the traits that the edge
+//! implements, [`Sessions`](super::Sessions) and [`EdgeControl`](super::EdgeControl), where its answers have their types.
 
 pub(super) mod api_keys;
 pub(super) mod credentials;

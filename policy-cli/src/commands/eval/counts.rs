@@ -9,9 +9,9 @@ use policy_core::exchange::{
     ActionId, Circuit, CircuitBreaker, CircuitState, RateLimit, RateVerdict, SlidingWindow,
 };
 
-/// What was counted, by action and endpoint.
+/// Requests that came before, counted by action and endpoint.
 #[derive(Debug, Default)]
-pub(crate) struct Counts(Mutex<Counted>);
+pub(crate) struct RequestHistory(Mutex<Counted>);
 
 #[derive(Debug, Default)]
 struct Counted {
@@ -22,7 +22,7 @@ struct Counted {
     passed: Vec<(Box<str>, Circuit, CircuitState)>,
 }
 
-impl Counts {
+impl RequestHistory {
     fn counted(&self) -> MutexGuard<'_, Counted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -13,7 +13,7 @@ use policy_core::message::{Request, Response};
 use policy_core::url::EndpointUrl;
 use policy_core::variables;
 
-use super::counts::Counts;
+use super::counts::RequestHistory;
 use super::given::{self, KeySets};
 use crate::cli::{Eval, SecretValue};
 use crate::exit::{Failure, note};
@@ -28,9 +28,9 @@ pub(crate) struct EvalInputs {
     pub(super) request: Option<Arc<Request>>,
     pub(super) response: Option<Arc<Response>>,
     pub(super) keys: KeySets,
-    pub(super) asked: Asked,
+    pub(super) asked: UsedInputs,
     /// Requests that came before.
-    pub(super) counts: Arc<Counts>,
+    pub(super) counts: Arc<RequestHistory>,
 }
 
 /// What files know of addresses.
@@ -53,7 +53,7 @@ impl CaseFiles {
 
 /// What policies have asked for of what was given, in the order of the command line.
 #[derive(Default)]
-pub(super) struct Asked {
+pub(super) struct UsedInputs {
     secrets: Vec<AtomicBool>,
     keys: Vec<AtomicBool>,
     targets: Vec<AtomicBool>,
@@ -69,7 +69,7 @@ pub(super) enum Item {
     Login,
 }
 
-impl Asked {
+impl UsedInputs {
     fn new(args: &Eval) -> Self {
         let none = |count: usize| (0..count).map(|_| AtomicBool::new(false)).collect();
         Self {
@@ -125,14 +125,14 @@ impl EvalInputs {
         (request, response): (Option<Arc<Request>>, Option<Arc<Response>>),
         keys: KeySets,
         files: &CaseFiles,
-        counts: &Arc<Counts>,
+        counts: &Arc<RequestHistory>,
     ) -> Result<Self, Failure> {
         let mut given = GivenFacts::default();
         for (path, value) in &args.set {
             given.set(path, value).map_err(|error| Failure::Usage(format!("--set: {error}")))?;
         }
         let (files, counts) = (files.clone(), Arc::clone(counts));
-        let (now, seed, asked) = (args.now, args.seed, Asked::new(args));
+        let (now, seed, asked) = (args.now, args.seed, UsedInputs::new(args));
         Ok(Self { given, files, now, seed, request, response, keys, asked, counts })
     }
 

@@ -13,7 +13,7 @@ use policy_core::diagnostic::printable;
 use policy_core::lpm::ClassId;
 use policy_core::named_file::reason;
 
-use super::Subject;
+use super::EvalSubject;
 use super::known::EvalInputs;
 use crate::cli::Eval;
 use crate::exit::{Exit, Failure, say};
@@ -34,7 +34,7 @@ const AT_ONCE: usize = 64 << 10;
 /// Evaluates line by line; a bad line is named and the rest goes on.
 pub(super) fn evaluate(
     path: &Path,
-    subject: &Subject,
+    subject: &EvalSubject,
     known: &EvalInputs,
     args: &Eval,
     out: &mut impl Write,
@@ -100,7 +100,7 @@ fn not_named(count: usize) -> String {
 /// Addresses that are decided together, and what came of those before.
 struct Batch<'s, W> {
     name: &'s str,
-    subject: &'s Subject,
+    subject: &'s EvalSubject,
     known: &'s EvalInputs,
     args: &'s Eval,
     out: &'s mut W,
@@ -122,14 +122,14 @@ struct Batch<'s, W> {
 impl<'s, W: Write> Batch<'s, W> {
     fn new(
         name: &'s str,
-        subject: &'s Subject,
+        subject: &'s EvalSubject,
         known: &'s EvalInputs,
         args: &'s Eval,
         out: &'s mut W,
     ) -> Self {
         let by_class = match subject {
-            Subject::Policy(policy) => ByClass::new(policy, known, args),
-            Subject::Configured(_) => None,
+            EvalSubject::Policy(policy) => ByClass::new(policy, known, args),
+            EvalSubject::Configured(_) => None,
         };
         Self {
             name,

@@ -15,7 +15,7 @@ use policy_core::source::{Position, Source, Span, Spanned};
 use regex::Regex;
 
 use crate::cli::{Eval, SecretValue, Target};
-use crate::commands::eval::{self, CaseFiles, Subject};
+use crate::commands::eval::{self, CaseFiles, EvalSubject};
 use crate::exit::Failure;
 use crate::files::{FoundFile, Given, folder_of, is_below, read_as, shown};
 use crate::render::text::say_findings;
@@ -40,7 +40,7 @@ pub(super) struct Loaded {
 /// What cases name, or why it cannot be used: that fails the cases which name it.
 #[derive(Default)]
 struct NamedFiles {
-    subjects: HashMap<Key, Result<Subject, String>>,
+    subjects: HashMap<Key, Result<EvalSubject, String>>,
     /// Requests and responses of files, and sets of keys, by their path in the scenarios.
     requests: ByPath<Arc<Request>>,
     responses: ByPath<Arc<Response>>,
@@ -200,7 +200,7 @@ impl Loaded {
 
     /// The policies that are asked.
     pub(super) fn programs(&self) -> impl Iterator<Item = &Program> {
-        self.read.subjects.values().flatten().flat_map(Subject::programs)
+        self.read.subjects.values().flatten().flat_map(EvalSubject::programs)
     }
 
     pub(super) fn name(&self) -> &str {
@@ -229,7 +229,7 @@ impl Loaded {
         self.wanted.iter().filter_map(|at| self.scenarios.cases.get(*at))
     }
 
-    pub(super) fn subject(&self, asked: &Asked) -> Option<&Subject> {
+    pub(super) fn subject(&self, asked: &Asked) -> Option<&EvalSubject> {
         self.read.subjects.get(&Key::of(asked))?.as_ref().ok()
     }
 

@@ -15,7 +15,7 @@ use super::judge::{self, Found};
 use super::load::{HINT, Loaded};
 use crate::answer::{Answer, Performed};
 use crate::cli::{Eval, TargetState};
-use crate::commands::eval::{Counts, EvalInputs, Progress, Subject};
+use crate::commands::eval::{EvalInputs, EvalSubject, Progress, RequestHistory};
 use crate::coverage::{Reached, join};
 use crate::exit::Failure;
 use crate::suite::{self, Status, Unmet, What};
@@ -88,7 +88,7 @@ fn unmet(
     reached: &mut Vec<Reached>,
     mut blessing: Option<&mut Blessing>,
 ) -> Result<Vec<Unmet>, Failure> {
-    let (counts, mut out) = (Arc::new(Counts::default()), Vec::new());
+    let (counts, mut out) = (Arc::new(RequestHistory::default()), Vec::new());
     let mut now = Duration::ZERO;
     for (number, step) in case.steps.iter().enumerate() {
         now = now.saturating_add(step.after);
@@ -191,7 +191,7 @@ struct Question<'q> {
     step: &'q CaseStep,
     /// How long after the begin of the case.
     now: Duration,
-    counts: &'q Arc<Counts>,
+    counts: &'q Arc<RequestHistory>,
     /// The call for the last request, by its place.
     call: Option<(Option<usize>, Call)>,
 }
@@ -242,7 +242,11 @@ impl Question<'_> {
     }
 
     /// The call with a request.
-    fn call(&mut self, subject: &Subject, request: Option<(usize, &Arc<Request>)>) -> Result<&Call, Failure> {
+    fn call(
+        &mut self,
+        subject: &EvalSubject,
+        request: Option<(usize, &Arc<Request>)>,
+    ) -> Result<&Call, Failure> {
         let (place, request) = request.unzip();
         let call = match self.call.take().filter(|(made_for, _)| *made_for == place) {
             Some((_, call)) => call,
@@ -251,7 +255,7 @@ impl Question<'_> {
         Ok(&self.call.insert((place, call)).1)
     }
 
-    fn make_call(&self, subject: &Subject, request: Option<&Arc<Request>>) -> Result<Call, Failure> {
+    fn make_call(&self, subject: &EvalSubject, request: Option<&Arc<Request>>) -> Result<Call, Failure> {
         let (file, asked) = (self.file, &self.step.asked);
         let outcome = self.step.expect.outcome.as_ref().map(|outcome| &outcome.value);
         let mut args = file.call(asked, request.map(|request| &**request), outcome);

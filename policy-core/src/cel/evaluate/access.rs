@@ -3,6 +3,7 @@
 use super::{Evaluated, Interpreter, Raised, no_overload};
 use crate::cel::check::code::NodeId;
 use crate::cel::library::OR;
+use crate::cel::syntax::macros::Macro;
 use crate::cel::values::fault::Fault;
 use crate::cel::values::value::Value;
 
@@ -66,13 +67,13 @@ impl Interpreter<'_, '_> {
         let value = match operand {
             Value::Optional(None) => return Ok(Value::Optional(None)),
             Value::Optional(Some(value)) => value,
-            other => return Err(Raised { fault: no_overload("optMap", &[other]), at: id }),
+            other => return Err(Raised { fault: no_overload(Macro::OptMap.name(), &[other]), at: id }),
         };
         self.set(slot, (*value).clone());
         match (self.eval(body)?, flat) {
             (value, false) => Ok(Value::Optional(Some(value.into()))),
             (value @ Value::Optional(_), true) => Ok(value),
-            (other, true) => Err(Raised { fault: no_overload("optFlatMap", &[other]), at: id }),
+            (other, true) => Err(Raised { fault: no_overload(Macro::OptFlatMap.name(), &[other]), at: id }),
         }
     }
 }

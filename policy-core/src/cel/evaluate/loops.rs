@@ -6,6 +6,7 @@ use super::{Evaluated, Interpreter, Raised, no_overload};
 use crate::cel::check::code::{Loop, LoopKind, NodeId};
 use crate::cel::library::overload::Call;
 use crate::cel::library::sort_by;
+use crate::cel::syntax::macros::Macro;
 use crate::cel::values::host::ITEM;
 use crate::cel::values::value::{Map, Value};
 
@@ -171,7 +172,12 @@ impl Interpreter<'_, '_> {
             }
             let entries = match this.eval(entry)? {
                 Value::Map(entries) => entries,
-                other => return Err(Raised { fault: no_overload("transformMapEntry", &[other]), at: id }),
+                other => {
+                    return Err(Raised {
+                        fault: no_overload(Macro::TransformMapEntry.name(), &[other]),
+                        at: id,
+                    });
+                }
             };
             this.make(id, entries.len() * 2)?;
             for (key, value) in entries.iter() {

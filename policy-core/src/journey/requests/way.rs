@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use super::super::driver::Asks;
 use super::super::state::{Forwarding, Why};
-use super::super::way::{begin, find};
-use super::super::{Attempt, Endpoints, Meter, Policy, Serving};
+use super::super::way::{begin, begin_forward, next_of_pool};
+use super::super::{Attempt, Endpoints, Meter, Policy};
 use super::verdict::inspect;
-use super::{Came, Decider, Frame, Pending, Ran, RequestJourney, RequestLeg};
+use super::{Came, Decider, Ran, RequestFrame, RequestJourney, RequestLeg, RequestPending};
 use crate::evaluate::{Continuation, Evaluation, Inputs, Machine, Mode, RunState};
 use crate::exchange::{ForwardFailure, Reply};
 use crate::message::{Changes, Response};
@@ -18,7 +18,7 @@ use crate::run::HttpRefusal;
 use crate::url::EndpointUrl;
 
 /// What the journey does next by itself.
-pub(super) enum Next {
+pub(super) enum RequestNext {
     /// Let the innermost run begin.
     Run,
     /// Forward for it.
@@ -40,7 +40,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
     pub(super) fn set_out(&mut self) -> RequestLeg {
         let entry = self.entry.clone();
         let next = match self.enter(&entry, None, (0, false), RunState::default()) {
-            Ok(true) => Next::Run,
+            Ok(true) => RequestNext::Run,
             Ok(false) => self.send_to(entry, false),
             Err(why) => self.refused(None, why),
         };
@@ -50,7 +50,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
     /// A host that answers what it was not asked lets nothing pass.
     #[cold]
     pub(super) fn out_of_order(&mut self) -> RequestLeg {
-        self.pending = Pending::Nothing;
+        self.pending = RequestPending::Nothing;
         if self.end.is_none() {
             let why = Why::NotLoaded(Fault::OutOfOrder.to_string());
             self.decider = Some(Decider { order: None, why });
@@ -60,14 +60,14 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
         RequestLeg::Done
     }
 
-    fn proceed(&mut self, mut next: Next) -> RequestLeg {
+    fn proceed(&mut self, mut next: RequestNext) -> RequestLeg {
         loop {
             next = match next {
-                Next::Run => self.run(None),
-                Next::Forward => self.forward(),
-                Next::Deliver(came) => self.deliver(came),
-                Next::Finish(came) => self.finish(came),
-                Next::Leg(leg) => return leg,
+                RequestNext::Run => self.run(None),
+                RequestNext::Forward => self.forward(),
+                RequestNext::Deliver(came) => self.deliver(came),
+                RequestNext::Finish(came) => self.finish(came),
+                RequestNext::Leg(leg) => return leg,
             };
         }
     }
@@ -84,7 +84,8 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
 
     /// The server has answered or was not reached.
     pub(super) fn server_said(&mut self, response: Option<Response>) -> RequestLeg {
-        let Pending::Send { endpoint, for_forward } = std::mem::replace(&mut self.pending, Pending::Nothing)
+        let RequestPending::Send { endpoint, for_forward } =
+            std::mem::replace(&mut self.pending, RequestPending::Nothing)
         else {
             return self.out_of_order();
         };
@@ -101,10 +102,10 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
                 if let (Came::Answered(_), Some(url)) = (&came, self.target().cloned()) {
                     self.trail.push(url, endpoint);
                 }
-                Next::Deliver(came)
+                RequestNext::Deliver(came)
             }
             (false, Came::Answered(response)) => self.answered(response),
-            (false, came) => Next::Finish(came),
+            (false, came) => RequestNext::Finish(came),
         };
         self.proceed(next)
     }
@@ -132,7 +133,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
         }
         let Some(run) = run else { return Ok(false) };
         let order = self.next_order();
-        self.frames.push(Frame {
+        self.frames.push(RequestFrame {
             endpoint: endpoint.clone(),
             url,
             policy,
@@ -155,13 +156,13 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
     }
 
     /// Lets the innermost run go on, to a forward, a question or its end.
-    fn run(&mut self, reply: Option<&mut Reply>) -> Next {
-        let Some(frame) = self.frames.last_mut() else { return Next::Leg(self.out_of_order()) };
-        let Frame { endpoint, url, policy, run, phase, response, .. } = frame;
+    fn run(&mut self, reply: Option<&mut Reply>) -> RequestNext {
+        let Some(frame) = self.frames.last_mut() else { return RequestNext::Leg(self.out_of_order()) };
+        let RequestFrame { endpoint, url, policy, run, phase, response, .. } = frame;
         // INVARIANT: endpoints have the policies that they had.
         let (Some(Policy::Program(program)), Some(run)) = (self.endpoints.policy(endpoint, *policy), run)
         else {
-            return Next::Leg(self.out_of_order());
+            return RequestNext::Leg(self.out_of_order());
         };
         let mut request = self.request.clone();
         if let Some(response) = response {
@@ -177,22 +178,22 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
         let inputs = Inputs::new(program, *phase, &facts);
         let mut machine = Machine { on: &inputs, at: run };
         match self.driver.drive_asking(&mut machine, endpoint, reply) {
-            Asks::Forward => Next::Forward,
+            Asks::Forward => RequestNext::Forward,
             Asks::Host(effect) => {
-                self.pending = Pending::Reply;
-                Next::Leg(RequestLeg::Ask(effect))
+                self.pending = RequestPending::Reply;
+                RequestNext::Leg(RequestLeg::Ask(effect))
             }
             Asks::Done => self.over(),
         }
     }
 
     /// A phase of the innermost policy is over.
-    fn over(&mut self) -> Next {
+    fn over(&mut self) -> RequestNext {
         let depth = self.depth();
-        let Some(frame) = self.frames.last_mut() else { return Next::Leg(self.out_of_order()) };
-        let Some(run) = frame.run.take() else { return Next::Leg(self.out_of_order()) };
+        let Some(frame) = self.frames.last_mut() else { return RequestNext::Leg(self.out_of_order()) };
+        let Some(run) = frame.run.take() else { return RequestNext::Leg(self.out_of_order()) };
         let (phase, order, taken) = (frame.phase, frame.order, frame.taken.take());
-        let Some(outcome) = run.outcome() else { return Next::Leg(self.out_of_order()) };
+        let Some(outcome) = run.outcome() else { return RequestNext::Leg(self.out_of_order()) };
         frame.last = Some(self.ran.len());
         let ran = Ran {
             endpoint: frame.endpoint.clone(),
@@ -214,14 +215,14 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
             (Phase::OnHttpRequest, Outcome::Forwarded { .. }, Some(Came::Answered(response))) => {
                 self.answered(response)
             }
-            (Phase::OnHttpRequest, Outcome::Forwarded { .. }, Some(came)) => Next::Finish(came),
+            (Phase::OnHttpRequest, Outcome::Forwarded { .. }, Some(came)) => RequestNext::Finish(came),
             (Phase::OnHttpResponse, Outcome::Upstream, _) => {
                 let passed = self.with_last(|run, ran| {
                     let nothing = Changes::default();
                     let changes = run.changes().unwrap_or(&nothing);
                     ran.map(|response| changes.to_response(response))
                 });
-                Next::Finish(passed.map_or(Came::Closed, Came::Answered))
+                RequestNext::Finish(passed.map_or(Came::Closed, Came::Answered))
             }
             (_, outcome, _) => {
                 self.decider = Some(Decider { order: Some(order), why: Why::Run });
@@ -233,8 +234,8 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
                     {
                         self.answered(answer)
                     }
-                    Some(answer) => Next::Finish(Came::Answered(answer)),
-                    None => Next::Finish(Came::Closed),
+                    Some(answer) => RequestNext::Finish(Came::Answered(answer)),
+                    None => RequestNext::Finish(Came::Closed),
                 }
             }
         }
@@ -250,12 +251,12 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
     }
 
     /// The innermost policy goes on in another phase, with a response once there is one.
-    fn begin_phase(&mut self, phase: Phase, response: Option<Response>) -> Next {
+    fn begin_phase(&mut self, phase: Phase, response: Option<Response>) -> RequestNext {
         let order = self.next_order();
-        let Some(frame) = self.frames.last_mut() else { return Next::Leg(self.out_of_order()) };
+        let Some(frame) = self.frames.last_mut() else { return RequestNext::Leg(self.out_of_order()) };
         let last = frame.last.and_then(|at| self.ran.get(at));
         let Some(Policy::Program(program)) = self.endpoints.policy(&frame.endpoint, frame.policy) else {
-            return Next::Leg(self.out_of_order());
+            return RequestNext::Leg(self.out_of_order());
         };
         let state = last.and_then(|ran| ran.run.as_ref()).map(|run| run.state.clone());
         let mut state = state.unwrap_or_default().into_next_phase();
@@ -265,30 +266,30 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
         (frame.phase, frame.order) = (phase, order);
         frame.response = response;
         frame.run = Some(Continuation::new(inputs, state, M::default()));
-        Next::Run
+        RequestNext::Run
     }
 
     /// The innermost policy gets a response.
-    fn answered(&mut self, response: Response) -> Next {
-        let Some(frame) = self.frames.last() else { return Next::Finish(Came::Answered(response)) };
+    fn answered(&mut self, response: Response) -> RequestNext {
+        let Some(frame) = self.frames.last() else { return RequestNext::Finish(Came::Answered(response)) };
         match self.endpoints.policy(&frame.endpoint, frame.policy) {
             Some(Policy::Program(program)) if program.has_rules(Phase::OnHttpResponse) => {
                 self.begin_phase(Phase::OnHttpResponse, Some(response))
             }
-            _ => Next::Finish(Came::Answered(response)),
+            _ => RequestNext::Finish(Came::Answered(response)),
         }
     }
 
     /// The innermost policy is left: what came of it goes to the one before.
-    fn finish(&mut self, came: Came) -> Next {
+    fn finish(&mut self, came: Came) -> RequestNext {
         let left = self.frames.pop();
         if left.as_ref().is_some_and(|frame| frame.is_forwarded) {
-            return Next::Deliver(came);
+            return RequestNext::Deliver(came);
         }
         match (self.frames.is_empty(), came) {
             // Another policy of the same endpoint.
             (false, Came::Answered(response)) => self.answered(response),
-            (false, came) => Next::Finish(came),
+            (false, came) => RequestNext::Finish(came),
             (true, Came::Answered(response)) => self.ended(Some(response)),
             (true, Came::Closed) => self.ended(None),
             (true, Came::Failed(failure)) => {
@@ -298,31 +299,31 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
         }
     }
 
-    fn ended(&mut self, response: Option<Response>) -> Next {
+    fn ended(&mut self, response: Option<Response>) -> RequestNext {
         self.end = Some(response);
-        Next::Leg(RequestLeg::Done)
+        RequestNext::Leg(RequestLeg::Done)
     }
 
     /// The innermost endpoint refuses without a policy that says so: an error, without rules for responses of its own.
-    fn refused(&mut self, order: Option<usize>, why: Why) -> Next {
+    fn refused(&mut self, order: Option<usize>, why: Why) -> RequestNext {
         self.decider = Some(Decider { order, why });
-        Next::Finish(Came::Answered(error(500, ngrok::ERR_NGROK_2300)))
+        RequestNext::Finish(Came::Answered(error(500, ngrok::ERR_NGROK_2300)))
     }
 
     /// Behind a policy that has ended nothing: the next one of the same endpoint, or the endpoint's server.
-    fn next_policy(&mut self) -> Next {
-        let Some(frame) = self.frames.last() else { return Next::Leg(self.out_of_order()) };
+    fn next_policy(&mut self) -> RequestNext {
+        let Some(frame) = self.frames.last() else { return RequestNext::Leg(self.out_of_order()) };
         let (endpoint, url, policy) = (frame.endpoint.clone(), frame.url.clone(), frame.policy + 1);
         let state = self.state_for_next();
         match self.enter(&endpoint, url, (policy, false), state) {
-            Ok(true) => Next::Run,
+            Ok(true) => RequestNext::Run,
             Ok(false) => self.send_to(endpoint, false),
             Err(why) => self.refused(None, why),
         }
     }
 
     /// What is left goes to the server of an endpoint.
-    fn send_to(&mut self, endpoint: N::Endpoint, for_forward: bool) -> Next {
+    fn send_to(&mut self, endpoint: N::Endpoint, for_forward: bool) -> RequestNext {
         let is_entry = !for_forward && self.frames.iter().all(|frame| frame.url.is_none());
         if !self.endpoints.has_upstream(&endpoint) {
             if is_entry {
@@ -330,92 +331,81 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
                 return self.ended(None);
             }
             let came = Came::Failed(ForwardFailure::UpstreamUnreachable);
-            return if for_forward { Next::Deliver(came) } else { Next::Finish(came) };
+            return if for_forward { RequestNext::Deliver(came) } else { RequestNext::Finish(came) };
         }
         let asker = self.frames.iter().rev().find_map(|frame| frame.forwarding.as_ref());
         let attempt = asker.map_or(Attempt::ONLY, Forwarding::attempt);
-        self.pending = Pending::Send { endpoint, for_forward };
-        Next::Leg(RequestLeg::Send(attempt))
+        self.pending = RequestPending::Send { endpoint, for_forward };
+        RequestNext::Leg(RequestLeg::Send(attempt))
     }
 
-    fn forward(&mut self) -> Next {
+    fn forward(&mut self) -> RequestNext {
         self.detail = None;
         if self.driver.wants_pause::<N::Endpoint>() {
-            self.pending = Pending::Forward;
-            return Next::Leg(RequestLeg::Pause);
+            self.pending = RequestPending::Forward;
+            return RequestNext::Leg(RequestLeg::Pause);
         }
         self.follow_forward()
     }
 
     /// Goes to whoever serves the target that the innermost run waits for.
-    fn follow_forward(&mut self) -> Next {
-        let (Some(target), Some(frame)) = (self.target().cloned(), self.frames.last()) else {
-            return Next::Deliver(Came::Failed(ForwardFailure::Offline));
+    fn follow_forward(&mut self) -> RequestNext {
+        let (Some(target), Some(frame)) = (self.target().cloned(), self.frames.last_mut()) else {
+            return RequestNext::Deliver(Came::Failed(ForwardFailure::Offline));
         };
         // A connection that carries requests is not forwarded as such.
         if frame.phase != Phase::OnHttpRequest {
-            return Next::Deliver(Came::Failed(ForwardFailure::NotPermitted));
+            return RequestNext::Deliver(Came::Failed(ForwardFailure::NotPermitted));
         }
-        let found = find(self.endpoints, &frame.endpoint, &target, &mut self.forwards);
-        let (one, pool) = match found {
-            Ok(Serving::One(endpoint)) => (Some(endpoint), Vec::new()),
-            Ok(Serving::Pool(pool)) => (None, pool),
-            Ok(Serving::Nobody) => return Next::Deliver(Came::Failed(ForwardFailure::Offline)),
+        let on_way = (&mut self.forwards, self.trail.len());
+        let found = begin_forward(self.endpoints, (&frame.endpoint, frame.run.as_ref()), &target, on_way);
+        let (only, forwarding) = match found {
+            Ok(found) => found,
             Err((failure, why)) => {
                 self.detail = why;
-                return Next::Deliver(Came::Failed(failure));
+                return RequestNext::Deliver(Came::Failed(failure));
             }
         };
-        let trail = self.trail.len();
-        if let Some(frame) = self.frames.last_mut() {
-            let has_fallback = frame.run.as_ref().is_some_and(Continuation::goes_on_after_failure);
-            frame.forwarding = Some(Forwarding::new(pool, has_fallback, trail));
-        }
-        match one {
+        frame.forwarding = Some(forwarding);
+        match only {
             Some(endpoint) => self.arrive_at(endpoint),
-            None => self.try_next().unwrap_or(Next::Deliver(Came::Failed(ForwardFailure::Offline))),
+            None => self.try_next().unwrap_or(RequestNext::Deliver(Came::Failed(ForwardFailure::Offline))),
         }
     }
 
     /// Tries another one of the endpoints that share a URL; `None` if there is none left.
-    fn try_next(&mut self) -> Option<Next> {
+    fn try_next(&mut self) -> Option<RequestNext> {
         let forwarding = self.frames.last_mut()?.forwarding.as_mut()?;
-        forwarding.tries = forwarding.tries.checked_sub(1)?;
-        let Some(endpoint) = self.endpoints.choose(&mut forwarding.pool) else {
-            forwarding.tries = 0;
-            return None;
-        };
-        let trail = forwarding.trail;
-        self.trail.truncate(trail);
+        let endpoint = next_of_pool(self.endpoints, forwarding, &mut self.trail)?;
         Some(self.arrive_at(endpoint))
     }
 
     /// At an endpoint that serves the target.
-    fn arrive_at(&mut self, endpoint: N::Endpoint) -> Next {
+    fn arrive_at(&mut self, endpoint: N::Endpoint) -> RequestNext {
         if self.endpoints.policy(&endpoint, 0).is_none() {
             return self.send_to(endpoint, true);
         }
-        let Some(url) = self.target().cloned() else { return Next::Leg(self.out_of_order()) };
+        let Some(url) = self.target().cloned() else { return RequestNext::Leg(self.out_of_order()) };
         self.trail.push(url.clone(), endpoint.clone());
         let state = self.state_for_next();
         match self.enter(&endpoint, Some(url), (0, true), state) {
-            Ok(true) => Next::Run,
-            Ok(false) => Next::Leg(self.out_of_order()),
+            Ok(true) => RequestNext::Run,
+            Ok(false) => RequestNext::Leg(self.out_of_order()),
             Err(why) => {
                 self.decider = Some(Decider { order: None, why });
-                Next::Deliver(Came::Answered(error(500, ngrok::ERR_NGROK_2300)))
+                RequestNext::Deliver(Came::Answered(error(500, ngrok::ERR_NGROK_2300)))
             }
         }
     }
 
     /// What came of a forward goes to whoever asked for it: the innermost run.
-    fn deliver(&mut self, came: Came) -> Next {
+    fn deliver(&mut self, came: Came) -> RequestNext {
         if let Came::Failed(_) = &came
             && let Some(next) = self.try_next()
         {
             return next;
         }
-        let Some(frame) = self.frames.last_mut() else { return Next::Leg(self.out_of_order()) };
+        let Some(frame) = self.frames.last_mut() else { return RequestNext::Leg(self.out_of_order()) };
         let trail = frame.forwarding.take().map(|forwarding| forwarding.trail);
         let mut reply = match came {
             Came::Failed(failure) => {

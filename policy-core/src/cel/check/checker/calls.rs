@@ -7,6 +7,7 @@ use crate::cel::codes;
 use crate::cel::library::overload::{Form, Overload};
 use crate::cel::library::{Library, part_function};
 use crate::cel::syntax::ast::{ExprId, ExprKind, UnaryOp};
+use crate::cel::syntax::macros;
 use crate::cel::values::fact::Meaning;
 use crate::cel::values::fault::Fault;
 use crate::cel::values::types::Type;
@@ -384,9 +385,8 @@ impl<'a> Checker<'a> {
             .iter()
             .find(|(foreign, _)| *foreign == name)
             .map(|(_, help)| *help);
-        let macros = crate::cel::syntax::macros::MACROS.iter().copied();
         let near = match member {
-            true => did_you_mean(name, library.names(true).chain(macros)),
+            true => did_you_mean(name, library.names(true).chain(macros::over_values())),
             false => did_you_mean(name, library.names(false)),
         };
         // `size` of `conn.size`, as a function of nothing.

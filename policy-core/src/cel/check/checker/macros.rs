@@ -1,21 +1,15 @@
 //! Macros: what looks like a call and names a variable.
 //!
-//! Source: CEL specification, macros; extensions for two variables, bindings and optionals (cel-go, 2026);
-//! ngrok documentation, `sortBy` (2026-08-07).
+//! Their names are those of `syntax/macros.rs`.
 
 use super::super::code::{Loop, LoopKind, Node, NodeId, Slot};
 use super::{Checker, Local, LocalKind};
 use crate::cel::codes;
 use crate::cel::syntax::ast::{ExprId, ExprKind};
-use crate::cel::syntax::macros::MACROS;
+use crate::cel::syntax::macros::{Macro, MacroName, Standing, named};
 use crate::cel::values::fault::Fault;
 use crate::cel::values::types::Type;
 use crate::source::Span;
-
-/// True for the macros that stand in a namespace.
-pub(super) fn is_namespaced(name: &str) -> bool {
-    name == "cel.bind"
-}
 
 /// What is made of each item.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,27 +33,22 @@ impl<'a> Checker<'a> {
         span: Span,
         place: Span,
     ) -> Option<NodeId> {
-        match (name, arguments) {
-            ("has", [argument]) => Some(self.has_macro(*argument, span)),
-            ("cel.bind", [variable, init, body]) => {
+        let known = named(name, Standing::Alone)?;
+        match (known.is, arguments) {
+            (Macro::Has, [argument]) => Some(self.has_macro(*argument, span)),
+            (Macro::Bind, [variable, init, body]) => {
                 let variable = self.variable(*variable)?;
                 Some(self.bind(variable, *init, *body, span))
             }
-            ("has" | "cel.bind", _) => {
-                let help = match name {
-                    "has" => "write `has(a.b)`",
-                    _ => "write `cel.bind(name, value, expression)`",
-                };
-                self.misused(name, place, help);
-                Some(self.fail(Fault::overload(name), span))
-            }
-            _ => None,
+            _ => Some(self.misused(known, (span, place))),
         }
     }
 
-    fn misused(&mut self, name: &str, place: Span, help: &str) {
+    fn misused(&mut self, known: &MacroName, (span, place): (Span, Span)) -> NodeId {
+        let name = known.name;
         let message = format!("`{name}` is a macro and takes other arguments");
-        self.report(&codes::MACRO, place, message, help.to_owned());
+        self.report(&codes::MACRO, place, message, known.usage.to_owned());
+        self.fail(Fault::overload(name), span)
     }
 
     fn has_macro(&mut self, argument: ExprId, span: Span) -> NodeId {
@@ -73,7 +62,7 @@ impl<'a> Checker<'a> {
                 _ => "write `has(a.b)`",
             };
             self.report(&codes::MACRO, place, message, help.to_owned());
-            return self.fail(Fault::overload("has"), span);
+            return self.fail(Fault::overload(Macro::Has.name()), span);
         };
         let place = self.word_behind(ast.span(*operand).end, field);
         let operand = self.expr(*operand);
@@ -127,39 +116,40 @@ impl<'a> Checker<'a> {
         span: Span,
         place: Span,
     ) -> Option<NodeId> {
-        let (kind, variables, bodies): (Comprehension, usize, _) = match (name, arguments.len()) {
-            ("all", 2 | 3) => (Comprehension::All, arguments.len() - 1, 1),
-            ("exists", 2 | 3) => (Comprehension::Exists, arguments.len() - 1, 1),
-            ("exists_one" | "existsOne", 2 | 3) => (Comprehension::ExistsOne, arguments.len() - 1, 1),
-            ("filter", 2) => (Comprehension::Filter, 1, 1),
-            ("map", 2 | 3) => (Comprehension::List, 1, arguments.len() - 1),
-            ("transformList", 3 | 4) => (Comprehension::List, 2, arguments.len() - 2),
-            ("transformMap", 3 | 4) => (Comprehension::Map, 2, arguments.len() - 2),
-            ("transformMapEntry", 3 | 4) => (Comprehension::Entries, 2, arguments.len() - 2),
-            ("sortBy", 2) => (Comprehension::SortBy, 1, 1),
-            ("optMap" | "optFlatMap", 2) => {
-                return Some(self.optional_map(receiver, name, arguments, span, place));
+        let known = named(name, Standing::AfterValue)?;
+        let count = arguments.len();
+        if !known.takes(count) {
+            return (!self.is_function(name)).then(|| self.misused(known, (span, place)));
+        }
+        let (kind, variables, bodies) = match known.is {
+            Macro::All => (Comprehension::All, count - 1, 1),
+            Macro::Exists => (Comprehension::Exists, count - 1, 1),
+            Macro::ExistsOne => (Comprehension::ExistsOne, count - 1, 1),
+            Macro::Filter => (Comprehension::Filter, 1, 1),
+            Macro::Map => (Comprehension::List, 1, count - 1),
+            Macro::TransformList => (Comprehension::List, 2, count - 2),
+            Macro::TransformMap => (Comprehension::Map, 2, count - 2),
+            Macro::TransformMapEntry => (Comprehension::Entries, 2, count - 2),
+            Macro::SortBy => (Comprehension::SortBy, 1, 1),
+            Macro::OptMap | Macro::OptFlatMap => {
+                return Some(self.optional_map(receiver, known, arguments, span, place));
             }
-            _ if MACROS.contains(&name) && !self.is_function(name) => {
-                self.misused(name, place, usage(name));
-                return Some(self.fail(Fault::overload(name), span));
-            }
-            _ => return None,
+            Macro::Has | Macro::Bind => return None,
         };
-        Some(self.over_items(receiver, kind, name, arguments.split_at_checked(variables)?, bodies, span))
+        Some(self.over_items(receiver, kind, known, arguments.split_at_checked(variables)?, bodies, span))
     }
 
     fn over_items(
         &mut self,
         range: NodeId,
         kind: Comprehension,
-        name: &str,
+        known: &MacroName,
         (variables, bodies): (&'a [ExprId], &'a [ExprId]),
         count: usize,
         span: Span,
     ) -> NodeId {
-        let two = variables.len() == 2;
-        let (first_type, second_type) = self.item_types(range, name, two);
+        let (name, two) = (known.name, variables.len() == 2);
+        let (first_type, second_type) = self.item_types(range, known, two);
         let names: Vec<Option<&'a str>> = variables.iter().map(|variable| self.variable(*variable)).collect();
         let (first_name, second_name) = match *names {
             [Some(first)] => (first, None),
@@ -233,15 +223,15 @@ impl<'a> Checker<'a> {
     }
 
     /// The types of the variables over a list or map.
-    fn item_types(&mut self, range: NodeId, name: &str, two: bool) -> (Type, Type) {
+    fn item_types(&mut self, range: NodeId, known: &MacroName, two: bool) -> (Type, Type) {
         match self.ty(range) {
             Type::List(item) if two => (Type::Int, (*item).clone()),
             Type::List(item) => ((*item).clone(), Type::Dyn),
-            Type::Map(of) if name != "sortBy" => (of.0.clone(), of.1.clone()),
+            Type::Map(of) if known.is != Macro::SortBy => (of.0.clone(), of.1.clone()),
             Type::Dyn | Type::Error | Type::Param(_) => (Type::Dyn, Type::Dyn),
             other => {
-                let what = if name == "sortBy" { "a list" } else { "a list or a map" };
-                let message = format!("`{name}` goes over {what}, found {other}");
+                let what = if known.is == Macro::SortBy { "a list" } else { "a list or a map" };
+                let message = format!("`{}` goes over {what}, found {other}", known.name);
                 let help = match other {
                     Type::Map(_) => "make a list of its keys first, e.g. `.map(key, key)`",
                     Type::String => "cut the string into a list first, e.g. `.split(',')`",
@@ -265,12 +255,12 @@ impl<'a> Checker<'a> {
     fn optional_map(
         &mut self,
         operand: NodeId,
-        name: &str,
+        known: &MacroName,
         arguments: &'a [ExprId],
         span: Span,
         place: Span,
     ) -> NodeId {
-        let ty = self.ty(operand);
+        let (name, ty) = (known.name, self.ty(operand));
         let of = ty.optional_of().cloned();
         if of.is_none() && !Self::may_be_optional(&ty) {
             let message = format!("`{name}` needs an optional, found {ty}");
@@ -284,7 +274,7 @@ impl<'a> Checker<'a> {
         let slot = self.enter(variable, of.unwrap_or(Type::Dyn), levels);
         let body = self.value(*body);
         self.scope.pop();
-        let flat = name == "optFlatMap";
+        let flat = known.is == Macro::OptFlatMap;
         let body_type = self.ty(body);
         let result = match flat {
             true if Self::may_be_optional(&body_type) => body_type,
@@ -297,18 +287,5 @@ impl<'a> Checker<'a> {
             false => Type::optional(body_type),
         };
         self.push(Node::OptionalMap { slot, operand, body, flat }, span, result)
-    }
-}
-
-fn usage(name: &str) -> &'static str {
-    match name {
-        "filter" => "write `list.filter(x, condition)`",
-        "map" => "write `list.map(x, item)` or `list.map(x, condition, item)`",
-        "transformList" => "write `list.transformList(i, x, item)`",
-        "transformMap" => "write `map.transformMap(key, value, new_value)`",
-        "transformMapEntry" => "write `map.transformMapEntry(key, value, {new_key: new_value})`",
-        "optMap" | "optFlatMap" => "write `optional.optMap(x, value)`",
-        "sortBy" => "write `list.sortBy(x, key)`",
-        _ => "write `list.exists(x, condition)`, or with two variables `map.exists(key, value, condition)`",
     }
 }

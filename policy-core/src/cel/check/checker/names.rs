@@ -5,6 +5,7 @@ use super::super::env::Named;
 use super::{Checker, LocalKind, MAX_DOTS};
 use crate::cel::codes;
 use crate::cel::syntax::ast::{ExprId, ExprKind};
+use crate::cel::syntax::macros::is_namespaced;
 use crate::cel::values::fault::Fault;
 use crate::cel::values::types::{Object, Type};
 use crate::cel::values::value::Value;
@@ -138,7 +139,7 @@ impl<'a> Checker<'a> {
         // Most receivers are values: only a name can be a namespace.
         let namespace = self.dotted(receiver)?;
         let name = format!("{namespace}.{function}");
-        let known = self.is_function(&name) || super::macros::is_namespaced(&name);
+        let known = self.is_function(&name) || is_namespaced(&name);
         (known || self.is_namespace(&namespace)).then_some(name)
     }
 

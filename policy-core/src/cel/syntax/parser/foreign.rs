@@ -4,7 +4,7 @@ use super::super::ast::{BinaryOp, ExprId, ExprKind, Literal, UnaryOp};
 use super::super::lexer::{Symbol, Token, TokenKind};
 use super::Parser;
 use crate::cel::codes::CEL_SYNTAX;
-use crate::cel::syntax::macros::MACROS;
+use crate::cel::syntax::macros::{Standing, named};
 use crate::diagnostic::{Diagnostic, Edit, Fix};
 use crate::source::Span;
 
@@ -152,7 +152,8 @@ impl Parser<'_> {
         self.slice(self.peek().span) == "=>"
             && is(1, TokenKind::Ident).is_some()
             && is(2, TokenKind::Symbol(Symbol::OpenParen)).is_some()
-            && is(3, TokenKind::Ident).is_some_and(|name| MACROS.contains(&self.slice(name.span)))
+            && is(3, TokenKind::Ident)
+                .is_some_and(|name| named(self.slice(name.span), Standing::AfterValue).is_some())
             && is(4, TokenKind::Symbol(Symbol::Dot)).is_some()
     }
 
