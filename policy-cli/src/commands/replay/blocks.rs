@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
+use memchr::{memchr, memchr_iter, memrchr};
 use policy_core::events::MAX_LINE_BYTES;
 use policy_core::ip_policies::unpack_stream;
 use policy_core::named_file::reason;
@@ -93,7 +94,7 @@ impl Cutter {
         while !piece.is_empty() {
             if self.passes_over {
                 // What is kept of the line says that it is too long.
-                let Some(end) = piece.iter().position(|byte| *byte == b'\n') else { return };
+                let Some(end) = memchr(b'\n', piece) else { return };
                 piece = piece.get(end + 1..).unwrap_or_default();
                 self.passes_over = false;
                 self.block.bytes.push(b'\n');
@@ -111,7 +112,7 @@ impl Cutter {
 
     /// Hands on the whole lines of a full block.
     fn cut(&mut self) {
-        let end = self.block.bytes.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
+        let end = memrchr(b'\n', &self.block.bytes).map(|at| at + 1);
         let Some(end) = end else {
             self.passes_over = true;
             return;
@@ -125,7 +126,7 @@ impl Cutter {
 
     fn hand_on(&mut self, next: Vec<u8>) {
         let index = self.block.index + 1;
-        let lines = self.block.bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let lines = memchr_iter(b'\n', &self.block.bytes).count() as u64;
         let first_line = self.block.first_line + lines;
         let block = std::mem::replace(&mut self.block, Block { index, first_line, bytes: next });
         let shard = usize::try_from(block.index % SHARDS as u64).unwrap_or(0);
