@@ -136,6 +136,27 @@ fn what_is_meant_by_other_words_is_said() {
     assert_eq!(code, Some(1));
 }
 
+/// Flags count over what a file says, as with curl.
+#[test]
+fn flags_replace_what_a_file_says() {
+    let folder = folder();
+    let base = ["web.yml", "--request", "one.har", "--has-upstream", "--explain"];
+    let said = |more: &[&str]| {
+        let (code, out, err) = eval(folder.path(), &[&base[..], more].concat());
+        assert_eq!((code, &*err), (Some(0), ""), "{more:?}");
+        out
+    };
+    assert!(said(&[]).contains("x-version"));
+    assert!(!said(&["-X", "PUT"]).contains("x-version"));
+    assert!(!said(&["-X", "PUT", "-d", "x"]).contains("x-version"));
+    // A body leaves the method of the file.
+    fs::write(folder.path().join("get.yml"), "url: https://a.example/\n").expect("written");
+    let get = ["web.yml", "--request", "get.yml", "--has-upstream", "-d", "x"];
+    assert!(!eval(folder.path(), &get).1.contains("x-version"));
+    let (code, _, err) = eval(folder.path(), &["web.yml", "-X", "PUT"]);
+    assert!(code == Some(2) && err.contains("--url <URL>|--request <FILE>"), "{err}");
+}
+
 #[test]
 fn all_secrets_are_named_at_once() {
     let folder = folder();
