@@ -261,3 +261,12 @@ cases:
     let (code, out, err) = command::policy(folder.path(), &["test", "way.test.yml"]);
     assert_eq!(code, Some(0), "{out}{err}");
 }
+
+#[test]
+fn failed_forwards_on_the_way_are_told() {
+    let call = ["eval", "ngrok.yml", "--ip", "203.0.113.9", "--url", API];
+    let refused = ["--target", "https://api.internal=refused"];
+    let (code, out, _) = command::policy(folder().path(), &[&call[..], &refused].concat());
+    let failed = "after a failed forward: the upstream of https://api.internal does not answer\n";
+    assert!(code == Some(0) && out.contains(failed), "{out}");
+}
