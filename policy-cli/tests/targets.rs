@@ -82,3 +82,16 @@ fn failed_forwards_before_the_outcome_are_told() {
     );
     assert!(said.contains("because tcp://a.internal:22 is offline\n") && !said.contains("after a"), "{said}");
 }
+
+/// A server behind TCP answers with no status.
+#[test]
+fn only_servers_over_http_respond() {
+    let (code, said) =
+        eval(&forward("tcp://a.internal:22"), &["--target", "tcp://a.internal:22=respond:503"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("--target: tcp://a.internal:22 takes connections and answers with no status"),
+        "{said}"
+    );
+    assert!(said.contains("write `tcp://a.internal:22=online`, or `offline`, `refused` or `slow`"), "{said}");
+}

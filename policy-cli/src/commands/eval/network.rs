@@ -80,9 +80,7 @@ pub(super) fn load(given: &Given, args: &Eval) -> Result<Option<ConfiguredEndpoi
         None if args.has_request() => Entry::OfRequest,
         None => Entry::Named(load::only(&network, &name)?),
     };
-    let loaded = ConfiguredEndpoint { network, name, entry };
-    loaded.check_names(args)?;
-    Ok(Some(loaded))
+    Ok(Some(ConfiguredEndpoint { network, name, entry }))
 }
 
 /// The endpoints as a connection finds them, with what is drawn out of pools.
