@@ -271,7 +271,7 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(crate) now: Option<Timestamp>,
     /// A number that decides what `rand.int` and `rand.double` draw: the same number, the same draws.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = parse_seed)]
     pub(crate) seed: Option<u64>,
     /// Show every rule, condition and list entry on the way to the decision.
     #[arg(long)]
@@ -391,6 +391,10 @@ fn parse_fact(text: &str) -> Result<(String, String), String> {
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).ok_or_else(|| "write a time in RFC 3339, e.g. 2026-01-31T12:00:00Z".to_owned())
+}
+
+fn parse_seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("write a whole number from 0 to {}", u64::MAX))
 }
 
 fn parse_target(text: &str) -> Result<Target, String> {

@@ -119,6 +119,7 @@ fn what_is_meant_by_other_words_is_said() {
     said(&["web.yml", "--request", "POST"], "there is none `POST`; a method is given by `-X POST`");
     said(&["web.yml", "--request", "https://app.example.com/"], "a URL is given by `--url`");
     said(&["web.yml", "--url", "https://a.example/", "--expect", "deny:abc"], "`deny:STATUS`");
+    said(&["tcp.yml", "--seed", "x"], "write a whole number from 0 to 18446744073709551615");
     let (_, out, _) =
         eval(folder.path(), &["web.yml", "--url", "https://a.example/", "-d", "x", "--has-upstream"]);
     assert!(out.contains("x-version: HTTP/1.1"), "a body makes a POST: {out}");
