@@ -169,6 +169,23 @@ fn all_secrets_are_named_at_once() {
     assert!(code == Some(2) && err.contains("add `--secret v/a=…`") && !err.contains("sk_b"), "{err}");
 }
 
+/// Of the value of `secrets.get` itself nothing is shown, however short or long it is.
+#[test]
+fn explanations_show_no_secret() {
+    let folder = folder();
+    let policy = "on_http_request: [{expressions: [\"req.host + secrets.get('v', 'k') == 'b'\", \"true\"], actions: [{type: deny}]}]\n";
+    fs::write(folder.path().join("p.yml"), policy).expect("written");
+    for secret in ["kkk", "k", &"kq".repeat(200)] {
+        let given = format!("v/k={secret}");
+        let args = ["p.yml", "--url", "https://a.example/", "--explain", "--secret", &given];
+        let (code, out, err) = eval(folder.path(), &args);
+        assert_eq!((code, &*err), (Some(0), ""));
+        let line =
+            out.lines().find(|line| line.trim_start().starts_with("secrets.get")).expect("it is shown");
+        assert!(line.ends_with("  (secret)"), "{line}");
+    }
+}
+
 #[test]
 fn what_was_given_in_vain_is_said() {
     let folder = folder();
