@@ -17,7 +17,7 @@ use super::super::world::endpoint_of;
 use super::EntryPoint;
 use crate::cli::Eval;
 use crate::configurations::{of_edge, unusable};
-use crate::exit::{Failure, note};
+use crate::exit::{Failure, note_once};
 use crate::files::{Given, folder_of, read, read_named};
 
 /// The endpoints of the file of a call, and of the agents that it gives; nothing if the file is no configuration.
@@ -54,7 +54,9 @@ fn connect(network: &mut Network, args: &Eval) -> Result<(), Failure> {
         let connected = network.connect(agent(&given, path, args)?);
         for endpoint in network.endpoints().iter().skip(known) {
             if let Some(why) = &endpoint.refused {
-                note(&format!("the edge does not bring {endpoint} online: {why}"));
+                let line = endpoint.span.map(|span| given.source.position(span.start).line);
+                let place = line.map_or_else(String::new, |line| format!("{}:{line}: ", given.source.name()));
+                note_once(format!("{place}the edge does not bring {endpoint} online: {why}"));
             }
         }
         connected.map_err(|error| Failure::Usage(format!("--agent: {error}")))?;
