@@ -6,10 +6,9 @@ use policy_core::cel::Value;
 use policy_core::compile::{Digest, Program};
 use policy_core::diagnostic::printable;
 use policy_core::evaluate::{AsWritten, Evaluation, Record, Recording};
-use policy_core::exchange::{ActionId, Effect, Reply};
+use policy_core::exchange::{ActionId, Effect, ForwardFailure, Reply};
 use policy_core::ip_policies::ListedAt;
 use policy_core::message::{Headers, Response};
-use policy_core::ngrok::NgrokCode;
 use policy_core::outcome::{Outcome, OutcomeKind};
 use policy_core::parse::PlainMap;
 use policy_core::scenarios::ExpectedOutcome;
@@ -161,8 +160,8 @@ impl Draw {
 /// Something that a policy asked for.
 #[derive(Clone, Debug)]
 pub(crate) enum Performed {
-    /// A forward, and the code of the failure if it failed.
-    Forward(EndpointUrl, Option<NgrokCode>),
+    /// A forward, and why it failed if it did.
+    Forward(EndpointUrl, Option<ForwardFailure>),
     Log(Arc<PlainMap>),
     /// Anything else, by its name.
     Other(&'static str),
@@ -192,8 +191,7 @@ pub(crate) fn performed(run: &Run<'_>) -> Vec<Performed> {
 fn shape(run: &Run<'_>, effect: Effect, reply: &Reply) -> Option<Performed> {
     match effect {
         Effect::Forward(id) => {
-            let failure =
-                if let Reply::ForwardFailed(failure) = reply { Some(failure.ngrok_code()) } else { None };
+            let failure = if let Reply::ForwardFailed(failure) = reply { Some(*failure) } else { None };
             Some(Performed::Forward(run.target(id)?.clone(), failure))
         }
         Effect::Log(id) => Some(Performed::Log(Arc::clone(run.log(id)?))),

@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use policy_core::catalog;
 use policy_core::cel::Timestamp;
 use policy_core::diagnostic::{Code, did_you_mean};
@@ -201,6 +201,7 @@ fn parse_codes(text: &str) -> Result<Codes, String> {
 
 The policy of the target is not asked: a forward means that this policy lets the connection through.
 A refusal is an answer: the exit code is 0 unless --expect says otherwise.")]
+#[command(group = ArgGroup::new("of_request").args(["url", "request"]).multiple(true))]
 pub(crate) struct Eval {
     /// The policy, or the configuration of an edge or agent; `-` is standard input.
     pub(crate) policy: PathBuf,
@@ -237,22 +238,22 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "URL", value_parser = parse_request_url, conflicts_with = "request")]
     pub(crate) url: Option<String>,
     /// The same with a request from a file: YAML or JSON with `method`, `url`, `headers` and `body`, or one recorded as HAR;
-    /// of several entries the one with a number, `FILE#2`.
+    /// of several entries the one with a number, `FILE#2`. `-X` and `-d` replace its method and body, `-H` adds headers.
     #[arg(long, value_name = "FILE")]
     pub(crate) request: Option<PathBuf>,
     /// What the upstream answers, from a file with `status_code`, `headers` and `body`, or one recorded as HAR:
     /// `on_http_response` runs if the request gets there, or on what the policy itself answers.
     #[arg(long, value_name = "FILE")]
     pub(crate) response: Option<PathBuf>,
-    /// The method of the request [default: GET; with a body POST].
-    #[arg(short = 'X', long, value_name = "METHOD", requires = "url", value_parser = parse_method)]
+    /// The method of the request [default: that of the file; GET, with a body POST].
+    #[arg(short = 'X', long, value_name = "METHOD", requires = "of_request", value_parser = parse_method)]
     pub(crate) method: Option<String>,
     /// A header of the request, such as `accept: text/html`; may be given several times. `host` is that of the URL unless it
     /// is given.
     #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = parse_header)]
     pub(crate) header: Vec<(String, String)>,
     /// The body of the request; `@FILE` is what a file holds. No header is added for it.
-    #[arg(short = 'd', long, visible_alias = "data", value_name = "TEXT", requires = "url")]
+    #[arg(short = 'd', long, visible_alias = "data", value_name = "TEXT", requires = "of_request")]
     pub(crate) body: Option<String>,
     /// A secret that the policy reads; may be given several times.
     #[arg(long, value_name = "VAULT/NAME=VALUE", value_parser = parse_secret)]
@@ -270,7 +271,7 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(crate) now: Option<Timestamp>,
     /// A number that decides what `rand.int` and `rand.double` draw: the same number, the same draws.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = parse_seed)]
     pub(crate) seed: Option<u64>,
     /// Show every rule, condition and list entry on the way to the decision.
     #[arg(long)]
@@ -390,6 +391,10 @@ fn parse_fact(text: &str) -> Result<(String, String), String> {
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).ok_or_else(|| "write a time in RFC 3339, e.g. 2026-01-31T12:00:00Z".to_owned())
+}
+
+fn parse_seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("write a whole number from 0 to {}", u64::MAX))
 }
 
 fn parse_target(text: &str) -> Result<Target, String> {

@@ -105,6 +105,11 @@ pub(crate) fn percent((reached, all): (usize, usize)) -> f64 {
     if all == 0 { 100.0 } else { reached as f64 * 100.0 / all as f64 }
 }
 
+/// The same as it is shown: no more than was reached, so that it is enough for `--fail-under`.
+pub(crate) fn shown_percent(numbers: (usize, usize)) -> String {
+    format!("{:.1}", (percent(numbers) * 10.0).floor() / 10.0)
+}
+
 impl FileCoverage {
     fn put(&mut self, item: Item, at: Position, what: String) {
         self.items.entry(item).or_insert(Covered { at, what, count: 0 });

@@ -1,7 +1,9 @@
 //! Exit codes and the failures behind them.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,16 @@ pub(crate) fn warn(message: &str) {
 /// Says something worth knowing on standard error.
 pub(crate) fn note(message: &str) {
     let _ = writeln!(anstream::stderr(), "note: {message}");
+}
+
+/// The same once a run, however many questions come across it.
+pub(crate) fn note_once(message: String) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if !said.contains(&message) {
+        note(&message);
+        said.insert(message);
+    }
 }
 
 /// The verdict of a command whose output was written, or whose reader had read enough.

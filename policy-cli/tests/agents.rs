@@ -156,8 +156,32 @@ fn connections_come_in_at_public_endpoints_of_agents() {
     site.has(
         &["--agent", "a.yml", "--endpoint", "ssh"],
         0,
-        "note: the edge does not bring the endpoint `jump` of `a.yml` online",
+        "note: a.yml:4: the edge does not bring the endpoint `jump` of `a.yml` online: the edge has no `public_tcp_ports`",
     );
+}
+
+/// An edge serves tcp alone; that is said once, however many cases ask.
+#[test]
+fn endpoints_of_other_protocols_are_not_online() {
+    let web = endpoint("www", "https://www.example.com", "", DENY);
+    let files = [
+        ("a.yml", agent(&[web, endpoint("a", "tcp://a.site.internal:22", "", "")])),
+        (
+            "edge.test.yml",
+            "policy: edge.yml\nagents: [a.yml]\ncases:\n  - {name: one, ip: 192.0.2.1, endpoint: ssh, expect: {forward: 'tcp://a.site.internal:22'}}\n  \
+             - {name: two, ip: 192.0.2.1, endpoint: 'tcp://edge.example.com:10022', expect: {forward: 'tcp://a.site.internal:22'}}\n"
+                .to_owned(),
+        ),
+    ];
+    let note = "the edge does not bring the endpoint `www` of `a.yml` online: an edge serves tcp endpoints, not yet https\n";
+    for edge in [EDGE.to_owned(), EDGE.replace("public_tcp_ports: 20000-20010\n", "")] {
+        let site = Site::new(&edge, &files);
+        site.has(&["--agent", "a.yml", "--endpoint", "ssh"], 0, note);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_policy"));
+        let output = command.args(["test", "edge.test.yml"]).current_dir(&site.0).output().expect("it runs");
+        let said = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(said.matches(note).count(), 1, "{}{said}", String::from_utf8_lossy(&output.stdout));
+    }
 }
 
 #[test]

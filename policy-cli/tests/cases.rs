@@ -326,6 +326,17 @@ fn what_no_case_reaches_is_told() {
     for left in ["rule #2 `at night` never applies", "`deny` never runs", "` is never true"] {
         assert!(out.contains(left), "{left}: {out}");
     }
+    // What is shown is enough, and as precise as it is asked for.
+    let shown =
+        out.lines().find_map(|line| line.split_once("in all  ")?.1.split_once(" %")).expect("it is told").0;
+    for (percent, expected) in [(shown, 0), ("99.5", 1), ("100", 1)] {
+        let (code, _, err) = test(folder.path(), &["p.test.yml", "--fail-under", percent]);
+        assert_eq!(code, Some(expected), "{percent}: {err}");
+    }
+    for percent in ["x", "101", "NaN"] {
+        let (code, _, err) = test(folder.path(), &["p.test.yml", "--fail-under", percent]);
+        assert!(code == Some(2) && err.contains("write a number from 0 to 100, e.g. 93.5"), "{err}");
+    }
     let lcov = fs::read_to_string(folder.path().join("p.info")).expect("written");
     let has = |line: &str| lcov.lines().any(|own| own == line);
     assert!(

@@ -119,6 +119,7 @@ fn what_is_meant_by_other_words_is_said() {
     said(&["web.yml", "--request", "POST"], "there is none `POST`; a method is given by `-X POST`");
     said(&["web.yml", "--request", "https://app.example.com/"], "a URL is given by `--url`");
     said(&["web.yml", "--url", "https://a.example/", "--expect", "deny:abc"], "`deny:STATUS`");
+    said(&["tcp.yml", "--seed", "x"], "write a whole number from 0 to 18446744073709551615");
     let (_, out, _) =
         eval(folder.path(), &["web.yml", "--url", "https://a.example/", "-d", "x", "--has-upstream"]);
     assert!(out.contains("x-version: HTTP/1.1"), "a body makes a POST: {out}");
@@ -136,6 +137,27 @@ fn what_is_meant_by_other_words_is_said() {
     assert_eq!(code, Some(1));
 }
 
+/// Flags count over what a file says, as with curl.
+#[test]
+fn flags_replace_what_a_file_says() {
+    let folder = folder();
+    let base = ["web.yml", "--request", "one.har", "--has-upstream", "--explain"];
+    let said = |more: &[&str]| {
+        let (code, out, err) = eval(folder.path(), &[&base[..], more].concat());
+        assert_eq!((code, &*err), (Some(0), ""), "{more:?}");
+        out
+    };
+    assert!(said(&[]).contains("x-version"));
+    assert!(!said(&["-X", "PUT"]).contains("x-version"));
+    assert!(!said(&["-X", "PUT", "-d", "x"]).contains("x-version"));
+    // A body leaves the method of the file.
+    fs::write(folder.path().join("get.yml"), "url: https://a.example/\n").expect("written");
+    let get = ["web.yml", "--request", "get.yml", "--has-upstream", "-d", "x"];
+    assert!(!eval(folder.path(), &get).1.contains("x-version"));
+    let (code, _, err) = eval(folder.path(), &["web.yml", "-X", "PUT"]);
+    assert!(code == Some(2) && err.contains("--url <URL>|--request <FILE>"), "{err}");
+}
+
 #[test]
 fn all_secrets_are_named_at_once() {
     let folder = folder();
@@ -145,6 +167,23 @@ fn all_secrets_are_named_at_once() {
     assert!(err.contains("add `--secret v/a=… --secret v/b=…`"), "{err}");
     let (code, _, err) = eval(folder.path(), &[&url[..], &["--secret", "v/b=sk_b"]].concat());
     assert!(code == Some(2) && err.contains("add `--secret v/a=…`") && !err.contains("sk_b"), "{err}");
+}
+
+/// Of the value of `secrets.get` itself nothing is shown, however short or long it is.
+#[test]
+fn explanations_show_no_secret() {
+    let folder = folder();
+    let policy = "on_http_request: [{expressions: [\"req.host + secrets.get('v', 'k') == 'b'\", \"true\"], actions: [{type: deny}]}]\n";
+    fs::write(folder.path().join("p.yml"), policy).expect("written");
+    for secret in ["kkk", "k", &"kq".repeat(200)] {
+        let given = format!("v/k={secret}");
+        let args = ["p.yml", "--url", "https://a.example/", "--explain", "--secret", &given];
+        let (code, out, err) = eval(folder.path(), &args);
+        assert_eq!((code, &*err), (Some(0), ""));
+        let line =
+            out.lines().find(|line| line.trim_start().starts_with("secrets.get")).expect("it is shown");
+        assert!(line.ends_with("  (secret)"), "{line}");
+    }
 }
 
 #[test]

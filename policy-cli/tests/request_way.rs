@@ -136,9 +136,67 @@ fn where_a_request_comes_in_is_its_url_or_named() {
     let it = ask(&["--url", "https://api.internal/", "-H", "x-way: none"]);
     assert_eq!(it["way"]["endpoint"], json!("https://api.internal"), "{it}");
     let said = refused(&["--url", "https://other.example.com/"]);
-    assert!(said.contains("no endpoint of the configuration serves https://other.example.com"), "{said}");
+    assert!(
+        said.contains("no endpoint of `ngrok.yml` serves https://other.example.com; it has `front`"),
+        "{said}"
+    );
     let it = ask(&["--url", "https://other.example.com/here", "--endpoint", "front"]);
     assert_eq!(it["outcome"], json!("upstream"), "{it}");
+}
+
+/// Two public endpoints, each with an answer of its own.
+const TWO: &str = "version: 3
+agent: {}
+endpoints:
+- name: one
+  url: https://one.example.com
+  upstream: {url: http://localhost:1}
+- name: two
+  url: https://two.example.com
+  upstream: {url: http://localhost:2}
+  traffic_policy: {on_http_request: [{actions: [{type: custom-response, config: {status_code: 202}}]}]}
+";
+
+/// Of several endpoints the URL of a request chooses, wherever the request stands.
+#[test]
+fn requests_of_files_and_cases_come_in_at_their_urls() {
+    let folder = folder();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    write("two.yml", TWO);
+    write("request.yml", "url: https://two.example.com/\n");
+    let call = ["eval", "two.yml", "--ip", "203.0.113.9"];
+    let with = |more: &[&str]| command::policy(folder.path(), &[&call, more].concat());
+    let (code, out, err) = with(&["--request", "request.yml", "--expect", "respond:202"]);
+    assert!(code == Some(0) && out.contains("way: https://two.example.com\n"), "{out}{err}");
+    for (more, why) in [
+        (
+            &["--url", "https://nobody.example.com/"][..],
+            "no endpoint of `two.yml` serves https://nobody.example.com; it has `one` (https://one.example.com), \
+             `two` (https://two.example.com)",
+        ),
+        (&[], "`two.yml` has several endpoints; name one with `--endpoint`"),
+    ] {
+        let (code, _, err) = with(more);
+        assert!(code == Some(2) && err.contains(why), "{more:?}: {err}");
+    }
+    write(
+        "two.test.yml",
+        "policy: two.yml
+cases:
+  - name: each
+    ip: 203.0.113.9
+    request: {url: 'https://two.example.com/'}
+    expect: {respond: 202}
+    then:
+      - {request: {url: 'https://one.example.com/'}, expect: {upstream: true}}
+  - name: of a file
+    ip: 203.0.113.9
+    request: request.yml
+    expect: {respond: 202}
+",
+    );
+    let (code, out, err) = command::policy(folder.path(), &["test", "two.test.yml"]);
+    assert_eq!(code, Some(0), "{out}{err}");
 }
 
 /// A public endpoint that the edge does not bring online takes no requests there, whether it is named or its URL is asked.
@@ -202,4 +260,13 @@ cases:
     fs::write(folder.path().join("way.test.yml"), cases).expect("written");
     let (code, out, err) = command::policy(folder.path(), &["test", "way.test.yml"]);
     assert_eq!(code, Some(0), "{out}{err}");
+}
+
+#[test]
+fn failed_forwards_on_the_way_are_told() {
+    let call = ["eval", "ngrok.yml", "--ip", "203.0.113.9", "--url", API];
+    let refused = ["--target", "https://api.internal=refused"];
+    let (code, out, _) = command::policy(folder().path(), &[&call[..], &refused].concat());
+    let failed = "after a failed forward: the upstream of https://api.internal does not answer\n";
+    assert!(code == Some(0) && out.contains(failed), "{out}");
 }

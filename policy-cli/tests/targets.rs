@@ -56,3 +56,42 @@ fn json_holds_nothing_raw_that_steers() {
     let (code, said) = eval(policy, &["--format", "json"]);
     assert!(code == Some(0) && said.contains(r#""rule":"a\u202eb\u009b\u2028""#), "{said}");
 }
+
+/// The text says what JSON has in `effects`: that a forward failed before, and why.
+#[test]
+fn failed_forwards_before_the_outcome_are_told() {
+    let rest = "config: {status_code: 503}";
+    let policy = format!(
+        "on_http_request: [{{actions: [{{type: forward-internal, config: {{url: 'https://site.internal', on_error: continue}}}}, \
+         {{type: custom-response, {rest}}}]}}]\n"
+    );
+    for (state, failed) in [
+        ("offline", "https://site.internal is offline"),
+        ("refused", "the upstream of https://site.internal does not answer"),
+        ("slow", "the upstream of https://site.internal does not answer"),
+    ] {
+        let target = format!("https://site.internal={state}");
+        let (code, said) = eval(&policy, &["--url", "https://app.example.com/", "--target", &target]);
+        let lines = format!("  because `custom-response` answered\n  after a failed forward: {failed}\n");
+        assert!(code == Some(0) && said.contains(&lines), "{said}");
+    }
+    // Not twice.
+    let (_, said) = eval(
+        "on_tcp_connect: [{actions: [{type: forward-internal, config: {url: 'tcp://a.internal:22'}}]}]\n",
+        &["--target", "tcp://a.internal:22=offline"],
+    );
+    assert!(said.contains("because tcp://a.internal:22 is offline\n") && !said.contains("after a"), "{said}");
+}
+
+/// A server behind TCP answers with no status.
+#[test]
+fn only_servers_over_http_respond() {
+    let (code, said) =
+        eval(&forward("tcp://a.internal:22"), &["--target", "tcp://a.internal:22=respond:503"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("--target: tcp://a.internal:22 takes connections and answers with no status"),
+        "{said}"
+    );
+    assert!(said.contains("write `tcp://a.internal:22=online`, or `offline`, `refused` or `slow`"), "{said}");
+}

@@ -33,7 +33,7 @@ pub use crate::settings::CertificateFiles;
 pub use admin::AdminListener;
 pub(crate) use agents::AGENTS_FIELDS;
 pub use agents::{AgentListener, PoliciesForward};
-pub use brought::{Claim, PublicAddresses, Taken};
+pub use brought::{Claim, NotServed, PublicAddresses, Taken};
 pub(crate) use endpoints::{ENDPOINT_FIELDS, INTERNAL_FIELDS};
 pub use ip_policies::ReadListOf;
 pub use limits::{EdgeLimits, SourceShare, endpoint_share};

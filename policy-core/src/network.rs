@@ -3,7 +3,7 @@
 //!
 //! It is what a [`Journey`](crate::journey::Journey) goes through where nothing runs: in dry runs, in tests, in events that
 //! are decided again and in proofs. What agents bring online an edge admits or refuses here by the rules of the edge
-//! itself ([`Claim`], [`PublicAddresses`], [`Program::unknown_facts`]).
+//! itself ([`Claim`], [`NotServed`], [`PublicAddresses`], [`Program::unknown_facts`]).
 
 use std::fmt;
 use std::rc::Rc;
@@ -13,11 +13,12 @@ use crate::agent::AgentConfig;
 use crate::check::CheckedPolicy;
 use crate::compile::{CompileOptions, Program, compile};
 use crate::diagnostic::printable;
-use crate::edge::{Claim, EdgeConfig, EdgeLimits, Programs, PublicAddresses, Taken};
+use crate::edge::{Claim, EdgeConfig, EdgeLimits, NotServed, Programs, PublicAddresses, Taken};
 use crate::endpoint_policy::PolicySource;
 use crate::facts::Fact;
 use crate::journey::{Endpoints, Policy, Serving};
 use crate::resolve::UrlMap;
+use crate::source::Span;
 use crate::url::{Binding, EndpointUrl};
 
 /// The endpoints of configurations.
@@ -63,6 +64,8 @@ pub struct NetworkEndpoint {
     pub file: Arc<str>,
     /// Its name there; the URL of one that has none.
     pub name: Box<str>,
+    /// Where the configuration names it.
+    pub span: Option<Span>,
     /// Its URL, if the configuration says it; may be a wildcard.
     pub url: Option<EndpointUrl>,
     /// How it takes its URL.
@@ -85,6 +88,8 @@ pub struct Withheld(Box<str>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotOnline {
+    /// No edge serves its protocol.
+    NotServed(NotServed),
     /// It gives agents no public addresses.
     NoPublicAddresses,
     /// Others than this one.
@@ -143,6 +148,7 @@ impl Network {
         let public =
             config.endpoints.iter().zip(&programs.endpoints).map(|(endpoint, program)| NetworkEndpoint {
                 name: endpoint.name.value.clone(),
+                span: Some(endpoint.name.span),
                 url: Some(endpoint.url.clone()),
                 policy: Some(Ok(Arc::clone(program))),
                 ..NetworkEndpoint::new(&file, Binding::Public)
@@ -150,6 +156,7 @@ impl Network {
         let internal = config.internal_endpoints.iter().zip(&programs.internal).map(|(endpoint, program)| {
             NetworkEndpoint {
                 name: endpoint.url.value.to_string().into(),
+                span: Some(endpoint.url.span),
                 url: Some(endpoint.url.value.clone()),
                 policy: program.clone().map(Ok),
                 upstream: Some(endpoint.upstream.value.to_string().into()),
@@ -185,6 +192,7 @@ impl Network {
         };
         let endpoints = config.endpoints.iter().map(|endpoint| NetworkEndpoint {
             name: endpoint.name.value.clone(),
+            span: Some(endpoint.name.span),
             url: endpoint.url.value.given().cloned(),
             claim: Claim { binding: endpoint.binding, pooling: endpoint.pooling_enabled },
             policy: policy(endpoint.policy.as_ref()),
@@ -195,6 +203,7 @@ impl Network {
         let mut endpoints: Vec<_> = endpoints.collect();
         endpoints.extend(config.tunnels.iter().map(|tunnel| NetworkEndpoint {
             name: tunnel.name.value.clone(),
+            span: Some(tunnel.name.span),
             policy: policy(tunnel.policy.as_ref()),
             upstream: Some(tunnel.upstream.value.to_string().into()),
             is_brought: true,
@@ -357,6 +366,7 @@ impl NetworkEndpoint {
         Self {
             file: Arc::clone(file),
             name: Box::default(),
+            span: None,
             url: None,
             claim: Claim { binding, pooling: false },
             policy: None,
@@ -373,6 +383,10 @@ impl NetworkEndpoint {
     }
 
     fn why_refused(&self, public: Option<&PublicAddresses>) -> Option<NotOnline> {
+        let served = self.url.as_ref().map_or(Ok(()), |url| NotServed::check(url.scheme()));
+        if let Err(why) = served {
+            return Some(NotOnline::NotServed(why));
+        }
         if self.is_internal() {
             return None;
         }
@@ -416,6 +430,7 @@ impl fmt::Display for Withheld {
 impl fmt::Display for NotOnline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotServed(why) => why.fmt(f),
             Self::NoPublicAddresses => f.write_str("the edge has no `public_tcp_ports`"),
             Self::NotAmong(url, public) => {
                 write!(f, "{url} is no address that agents may have there: these are {public}")

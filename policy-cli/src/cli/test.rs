@@ -45,9 +45,9 @@ pub(crate) struct Test {
     /// Write what the cases reach into a file, in the format of LCOV.
     #[arg(long, value_name = "FILE")]
     pub(crate) lcov: Option<PathBuf>,
-    /// Exit with 1 if the cases reach less than so many percent.
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
-    pub(crate) fail_under: Option<u8>,
+    /// Exit with 1 if the cases reach less than so many percent, e.g. `90` or `93.5`.
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
+    pub(crate) fail_under: Option<f64>,
     /// Write what the policies do into the expectations that do not hold; comments and layout stay. For cases whose questions
     /// all have the same answer.
     #[arg(long)]
@@ -77,4 +77,9 @@ pub(crate) enum TestFormat {
 
 fn parse_regex(text: &str) -> Result<Regex, String> {
     Regex::new(text).map_err(|_| "not a regular expression".to_owned())
+}
+
+fn parse_percent(text: &str) -> Result<f64, String> {
+    let percent = text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
+    percent.ok_or_else(|| "write a number from 0 to 100, e.g. 93.5".to_owned())
 }

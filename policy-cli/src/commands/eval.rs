@@ -19,10 +19,10 @@ use policy_core::diagnostic::shown_address;
 use policy_core::exchange::Ability;
 use policy_core::facts::Fact;
 use policy_core::phase::{Phase, PhaseSet};
-use policy_core::url::EndpointUrl;
+use policy_core::url::{EndpointUrl, Scheme};
 
 use crate::answer::Answer;
-use crate::cli::{Eval, Format};
+use crate::cli::{Eval, Format, Target, TargetState};
 use crate::exit::{Exit, Failure, after_output, say};
 use crate::files::read;
 use crate::hidden::Hidden;
@@ -72,8 +72,10 @@ impl EvalSubject {
         }
     }
 
-    /// A target or an expectation that no policy names is a typing error, not an answer.
+    /// A target or an expectation that no policy names is a typing error, not an answer; so is a status where no request
+    /// goes.
     pub(crate) fn check_names(&self, args: &Eval) -> Result<(), Failure> {
+        check_statuses(&args.target)?;
         match self {
             Self::Policy(policy) => policy.check_names(args),
             Self::Configured(endpoint) => endpoint.check_names(args),
@@ -145,6 +147,12 @@ fn answer(subject: &EvalSubject, known: &EvalInputs, args: &Eval) -> Result<Exit
 
 /// A policy, or the endpoint of a configuration.
 pub(crate) fn subject(args: &Eval) -> Result<EvalSubject, Failure> {
+    let subject = load_subject(args)?;
+    subject.check_names(args)?;
+    Ok(subject)
+}
+
+fn load_subject(args: &Eval) -> Result<EvalSubject, Failure> {
     let given = read(&args.policy)?;
     if let Some(endpoint) = network::load(&given, args)? {
         return Ok(EvalSubject::Configured(Box::new(endpoint)));
@@ -157,9 +165,20 @@ pub(crate) fn subject(args: &Eval) -> Result<EvalSubject, Failure> {
     options.abilities = Ability::ALL.to_vec();
     options.ip_policies = args.ip_policies.as_deref().map(ip_policies::given).transpose()?;
     let program = load(&given, url.as_ref().map(EndpointUrl::scheme), &options)?;
-    let policy = single::Policy { program, url };
-    policy.check_names(args)?;
-    Ok(EvalSubject::Policy(Box::new(policy)))
+    Ok(EvalSubject::Policy(Box::new(single::Policy { program, url })))
+}
+
+/// Only servers over HTTP answer with a status.
+fn check_statuses(targets: &[Target]) -> Result<(), Failure> {
+    let is_http = |target: &Target| matches!(target.url.scheme(), Scheme::Http | Scheme::Https);
+    let answers = |target: &&Target| matches!(target.state, TargetState::Respond(_)) && !is_http(target);
+    match targets.iter().find(answers) {
+        Some(Target { url, .. }) => Err(Failure::Usage(format!(
+            "--target: {url} takes connections and answers with no status; write `{url}=online`, or `offline`, \
+             `refused` or `slow`"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// The endpoint of a policy that stands by itself.

@@ -16,7 +16,7 @@ use policy_core::lint::{DocumentKind, kind_of};
 use policy_core::named_file::reason;
 
 use crate::cli::{Test, TestFormat};
-use crate::coverage::{Coverage, percent};
+use crate::coverage::{Coverage, percent, shown_percent};
 use crate::exit::{Exit, Failure, after_output, say, warn};
 use crate::files::{Excluded, Expanded, FoundFile, expand, read_as, shown, write_whole};
 use crate::render;
@@ -121,10 +121,10 @@ fn show(suites: &Suites, args: &Test) -> io::Result<()> {
 /// Says that less was reached than is wanted.
 fn is_under(suites: &Suites, args: &Test) -> bool {
     let (Some(wanted), Some(coverage)) = (args.fail_under, &suites.coverage) else { return false };
-    let reached = percent(coverage.totals());
-    let is_under = reached < f64::from(wanted);
+    let totals = coverage.totals();
+    let is_under = percent(totals) < wanted;
     if is_under {
-        say(&format!("the cases reach {reached:.1} %, less than {wanted} %"));
+        say(&format!("the cases reach {} %, less than {wanted} %", shown_percent(totals)));
     }
     is_under
 }

@@ -6,6 +6,7 @@ use policy_core::cel::Part;
 use policy_core::compile::{ConditionRef, RuleRef};
 use policy_core::diagnostic::cut;
 use policy_core::evaluate::Record;
+use policy_core::facts::HIDDEN_SECRET;
 
 use super::ended_run::EndedRun;
 use crate::hidden::Hidden;
@@ -61,6 +62,7 @@ fn explain_condition(
         .map(|part| {
             let name = shown(text.get(part.span.to_range()).unwrap_or_default());
             let value = match &part.value {
+                Ok(_) if condition.expression().is_secret_at(part.span) => HIDDEN_SECRET.to_owned(),
                 Ok(value) => shown(&hidden.shown(&value.to_string())),
                 Err(fault) => format!("no value: {fault}"),
             };

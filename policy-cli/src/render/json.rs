@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 
 use policy_core::diagnostic::{Diagnostic, Severity};
+use policy_core::exchange::ForwardFailure;
 use policy_core::json;
 use policy_core::message::Response;
 use policy_core::ngrok::NgrokCode;
@@ -411,10 +412,10 @@ fn response(response: &Response) -> ResponseShape<'_> {
 
 fn effect(performed: &Performed) -> Option<EffectShape<'_>> {
     Some(match performed {
-        Performed::Forward(target, code) => EffectShape::Forward {
+        Performed::Forward(target, failure) => EffectShape::Forward {
             target: target.to_string(),
-            reply: if code.is_some() { "failed" } else { "forwarded" },
-            code: *code,
+            reply: if failure.is_some() { "failed" } else { "forwarded" },
+            code: failure.map(ForwardFailure::ngrok_code),
         },
         Performed::Log(metadata) => EffectShape::Log { metadata },
         Performed::Other(effect) => EffectShape::Other { effect },

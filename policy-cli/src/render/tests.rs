@@ -9,7 +9,7 @@ use policy_core::source::Position;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
-use crate::coverage::{Coverage, percent};
+use crate::coverage::{Coverage, percent, shown_percent};
 use crate::suite::{Case, MORE, Status, Suites, Unmet, What};
 
 const FAIL: Style = AnsiColor::Red.on_default().bold();
@@ -41,7 +41,7 @@ fn coverage_text(out: &mut impl Write, coverage: &Coverage) -> io::Result<()> {
     writeln!(out, "\nreached")?;
     for (name, file) in &coverage.files {
         let numbers = (file.reached(), file.items.len());
-        writeln!(out, "  {name}  {:.1} % ({} of {})", percent(numbers), numbers.0, numbers.1)?;
+        writeln!(out, "  {name}  {} % ({} of {})", shown_percent(numbers), numbers.0, numbers.1)?;
         let mut left: Vec<_> = file.items.values().filter(|item| item.count == 0).collect();
         left.sort_by_key(|item| item.at);
         for item in left {
@@ -49,7 +49,7 @@ fn coverage_text(out: &mut impl Write, coverage: &Coverage) -> io::Result<()> {
         }
     }
     let numbers = coverage.totals();
-    writeln!(out, "  in all  {:.1} % ({} of {})", percent(numbers), numbers.0, numbers.1)
+    writeln!(out, "  in all  {} % ({} of {})", shown_percent(numbers), numbers.0, numbers.1)
 }
 
 fn case_text(out: &mut impl Write, file: &str, case: &Case, only_failures: bool) -> io::Result<()> {

@@ -8,7 +8,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use policy_core::diagnostic::{Diagnostic, Diagnostics, Severity, printable};
 use policy_core::source::{Source, Span};
 
-use crate::answer::{Answer, Pool, RequestAnswer};
+use crate::answer::{Answer, Performed, Pool, RequestAnswer};
 use crate::report::Report;
 
 /// Lines shown before the line of a finding.
@@ -157,9 +157,17 @@ pub(crate) fn decision(out: &mut impl Write, answer: &Answer) -> io::Result<()> 
     assumptions(out, answer)
 }
 
-/// Why it was decided, where the entry of a list stands that an IP policy has, and which way the connection took.
+/// Why it was decided and which forwards failed before, where the entry of a list stands that an IP policy has, and which way
+/// the connection took.
 pub(crate) fn because(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
     writeln!(out, "  because {}", answer.reason)?;
+    for performed in &answer.effects {
+        let Performed::Forward(url, Some(failure)) = performed else { continue };
+        let failed = failure.at(url).to_string();
+        if !answer.reason.contains(&failed) {
+            writeln!(out, "  after a failed forward: {failed}")?;
+        }
+    }
     if let Some(at) = &answer.listed_at {
         writeln!(out, "  listed in {}:{}", at.file, at.line)?;
     }

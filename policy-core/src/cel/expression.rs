@@ -259,6 +259,14 @@ impl Expression {
         self.takes(Outside::Secrets)
     }
 
+    /// True if the value of the part at a place is a secret itself, not something made of one. O(parts).
+    #[must_use]
+    pub fn is_secret_at(&self, span: Span) -> bool {
+        let code = self.code();
+        let mut parts = code.nodes().filter(|(id, _)| code.span(*id) == span);
+        parts.any(|(_, node)| taking(code, node).is_some_and(|(_, what)| what == Outside::Secrets))
+    }
+
     /// The secrets it may read that are named by texts of their own: vault and name. O(parts).
     pub(crate) fn secrets(&self) -> impl Iterator<Item = (&str, &str)> {
         self.code().nodes().filter_map(|(_, node)| {

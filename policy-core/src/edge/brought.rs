@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use super::EdgeConfig;
-use crate::url::{Binding, EndpointUrl};
+use crate::url::{Binding, EndpointUrl, Scheme};
 
 /// The public addresses that agents may have at an edge.
 ///
@@ -44,6 +44,38 @@ impl fmt::Display for PublicAddresses {
         write!(f, "{}, ports {} to {}", self.name, self.ports.start(), self.ports.end())
     }
 }
+
+/// A protocol whose endpoints an edge does not serve.
+///
+/// ```
+/// use policy_core::{edge::NotServed, url::Scheme};
+/// assert_eq!(NotServed::check(Scheme::Tcp), Ok(()));
+/// let refused = NotServed::check(Scheme::Https).expect_err("not yet");
+/// assert_eq!(refused.to_string(), "an edge serves tcp endpoints, not yet https");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotServed(Scheme);
+
+impl NotServed {
+    /// Whether an edge serves endpoints of a protocol, public or internal.
+    ///
+    /// # Errors
+    /// It does not.
+    pub const fn check(scheme: Scheme) -> Result<(), Self> {
+        match scheme {
+            Scheme::Tcp => Ok(()),
+            Scheme::Http | Scheme::Https | Scheme::Tls => Err(Self(scheme)),
+        }
+    }
+}
+
+impl fmt::Display for NotServed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an edge serves tcp endpoints, not yet {}", self.0.name())
+    }
+}
+
+impl std::error::Error for NotServed {}
 
 /// How an endpoint takes its URL: two endpoints share one only if both allow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -92,6 +92,17 @@ fn what_an_edge_refuses_of_an_agent_is_refused() {
     let refused = network.endpoint(Place::Endpoint(2)).and_then(|it| it.refused.as_ref()).expect("refused");
     assert!(matches!(refused, NotOnline::NotAmong(..)), "{refused}");
 
+    // Whether they are public or internal, and whichever ports the edge has.
+    let mut network = edge(&EDGE.replace("public_tcp_ports: 20000-20999\n", ""));
+    let public = "{name: www, url: 'https://www.example.com', upstream: {url: 80}}";
+    let internal = "{name: inside, url: 'https://www.internal', bindings: [internal], upstream: {url: 80}}";
+    network.connect(agent(&[public, internal])).expect("told");
+    for place in [2, 3] {
+        let refused = network.endpoint(Place::Endpoint(place)).and_then(|it| it.refused.as_ref());
+        let why = refused.map(ToString::to_string);
+        assert_eq!(why.as_deref(), Some("an edge serves tcp endpoints, not yet https"));
+    }
+
     let without = EDGE.replace("agents: {listen: '127.0.0.1:4443', names: [edge.example.com]}\n", "");
     let without = without.replace("public_tcp_ports: 20000-20999\n", "");
     assert_eq!(edge(&without).connect(agent(&[A])).expect_err("none"), ConnectError::NoAgents);

@@ -8,7 +8,7 @@ use agent_link::{Bind, BindReply, BindReplyExtra, Hidden, Refusal, TcpOptions};
 use jiff::Timestamp;
 use policy_core::agent::{MAX_DESCRIPTION, MAX_METADATA};
 use policy_core::compile::Program;
-use policy_core::edge::PoliciesForward;
+use policy_core::edge::{NotServed, PoliciesForward};
 use policy_core::ngrok::{
     ERR_NGROK_301, ERR_NGROK_307, ERR_NGROK_308, ERR_NGROK_316, ERR_NGROK_318, ERR_NGROK_324, ERR_NGROK_332,
     ERR_NGROK_334, ERR_NGROK_356, ERR_NGROK_9028, ERR_NGROK_9029, ERR_NGROK_9030, ERR_NGROK_9031,
@@ -228,12 +228,11 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
 
 /// Refuses a protocol that this edge does not serve.
 fn check_protocol(proto: &str) -> Result<(), Refusal> {
-    let message = match proto {
-        "tcp" => return Ok(()),
-        "http" | "https" | "tls" => format!("this edge serves tcp endpoints, not yet {proto}"),
-        _ => "unsupported endpoint protocol".to_owned(),
-    };
-    Err(Refusal::new(ERR_NGROK_332, message))
+    let refused = |message: String| Refusal::new(ERR_NGROK_332, message);
+    match Scheme::from_name(proto).filter(|scheme| scheme.name() == proto) {
+        Some(scheme) => NotServed::check(scheme).map_err(|error| refused(error.to_string())),
+        None => Err(refused("unsupported endpoint protocol".to_owned())),
+    }
 }
 
 /// What an agent asks for beside an address, and the version of the PROXY protocol that it wants.

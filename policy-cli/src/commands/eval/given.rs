@@ -44,11 +44,11 @@ pub(super) fn request(args: &Eval) -> Result<Option<Request>, Failure> {
         }
         (None, Some(url)) => {
             // As curl has it.
-            let method = if args.body.is_some() { "POST" } else { "GET" };
-            Request::new(args.method.as_deref().unwrap_or(method), url)
+            Request::new(if args.body.is_some() { "POST" } else { "GET" }, url)
         }
         (None, None) => return Ok(None),
     };
+    request.method = args.method.clone().unwrap_or(request.method);
     if args.header.iter().filter(|(name, _)| name.eq_ignore_ascii_case("host")).count() > 1 {
         return Err(Failure::Usage("--header: `host` is given twice, and a request has one".to_owned()));
     }

@@ -32,12 +32,34 @@ use budget::Budget;
 /// Draws out of pools that are tried: what all of them give is said together.
 const MAX_DRAWS: usize = 64;
 
-/// The endpoints of a configuration, and the one where the connection comes in.
+/// The endpoints of a configuration, and the one where connections come in.
 pub(crate) struct ConfiguredEndpoint {
     network: Network,
-    entry: usize,
-    /// The URL at which the connection comes in, if it is one of many that the endpoint serves.
-    at: Option<EndpointUrl>,
+    /// The file, with its agents.
+    name: String,
+    entry: Entry,
+}
+
+/// Who says where a connection comes in.
+enum Entry {
+    /// The call.
+    Named(EntryPoint),
+    /// The URL of each request.
+    OfRequest,
+}
+
+/// Where a connection comes in.
+#[derive(Clone)]
+struct EntryPoint {
+    endpoint: usize,
+    /// The URL of the connection, if it is one of many that the endpoint serves.
+    url: Option<EndpointUrl>,
+}
+
+/// A connection or request that comes in at an endpoint.
+struct Ingress<'n> {
+    network: &'n Network,
+    entry: EntryPoint,
 }
 
 /// The endpoints that the call names, or that a file is; nothing if the file is no configuration.
@@ -51,10 +73,14 @@ pub(super) fn load(given: &Given, args: &Eval) -> Result<Option<ConfiguredEndpoi
         let message = "--has-upstream is for a policy; a configuration says which endpoints have one";
         return Err(Failure::Usage(message.to_owned()));
     }
-    let (entry, at) = load::entry(&network, args, &given.source)?;
-    let loaded = ConfiguredEndpoint { network, entry, at };
-    loaded.check_names(args)?;
-    Ok(Some(loaded))
+    let with = if args.agent.is_empty() { "" } else { " with its agents" };
+    let name = format!("`{}`{with}", given.source.name());
+    let entry = match &args.endpoint {
+        Some(wanted) => Entry::Named(load::named(&network, wanted, &name)?),
+        None if args.has_request() => Entry::OfRequest,
+        None => Entry::Named(load::only(&network, &name)?),
+    };
+    Ok(Some(ConfiguredEndpoint { network, name, entry }))
 }
 
 /// The endpoints as a connection finds them, with what is drawn out of pools.
@@ -145,47 +171,6 @@ macro_rules! travel {
 }
 
 impl ConfiguredEndpoint {
-    /// Decides as an edge would, with the draws of a map; the target that got the connection, if one did.
-    fn decide(&self, facts: &Facts<'_>, map: &Map<'_>) -> (Verdict, Option<EndpointUrl>) {
-        let mut journey = Journey::new(map, facts, Budget::new(&self.network), Place::Endpoint(self.entry));
-        let verdict: Verdict = travel!(journey, map.targets);
-        let last = journey.trail().iter().last().map(|(url, _)| url.clone());
-        let target = last.filter(|_| verdict.decision == OutcomeKind::Forward);
-        (verdict, target)
-    }
-
-    /// What other draws out of the pools give than the first, each once, and whether all were tried.
-    fn other_draws(
-        &self,
-        facts: &Facts<'_>,
-        first: &Map<'_>,
-        told: (OutcomeKind, Option<&EndpointUrl>),
-    ) -> (Vec<Draw>, bool) {
-        let mut out: Vec<Draw> = Vec::new();
-        let mut script = first.next_script();
-        for _ in 1..MAX_DRAWS {
-            let Some(next) = script.take() else { return (out, true) };
-            let map = Map::new(&self.network, first.targets, next);
-            let (verdict, target) = self.decide(facts, &map);
-            let draw = Draw { decision: verdict.decision, target };
-            if (draw.decision, draw.target.as_ref()) != told && !out.contains(&draw) {
-                out.push(draw);
-            }
-            script = map.next_script();
-        }
-        (out, script.is_none())
-    }
-
-    /// True if an agent may serve a more specific endpoint than the one of the configuration that took a target.
-    fn may_be_taken(&self, target: &EndpointUrl, place: Place) -> bool {
-        let own = self.node(place).and_then(|node| node.url.as_ref());
-        self.network.has_others() && own.is_some_and(|own| own != target)
-    }
-
-    fn node(&self, place: Place) -> Option<&NetworkEndpoint> {
-        self.network.endpoint(place)
-    }
-
     /// The facts that its policies may read, each once.
     pub(super) fn needs(&self) -> Vec<Fact> {
         self.network.needs()
@@ -208,6 +193,81 @@ impl ConfiguredEndpoint {
         }
     }
 
+    /// Evaluates one address. A fact that nobody gave makes the call incomplete.
+    pub(super) fn ask(
+        &self,
+        provided: &Provided<'_>,
+        known: &EvalInputs,
+        args: &Eval,
+    ) -> Result<Answer, Failure> {
+        // That some policy may forward there was checked; which one does depends on the draws.
+        (0..args.target.len()).for_each(|at| known.asked.add(Item::Target(at)));
+        let entry = match (&self.entry, &known.request) {
+            (Entry::Named(entry), _) => entry.clone(),
+            (Entry::OfRequest, Some(request)) => load::of_request(&self.network, request, &self.name)?,
+            (Entry::OfRequest, None) => load::only(&self.network, &self.name)?,
+        };
+        let ingress = Ingress { network: &self.network, entry };
+        let facts = known.facts(provided, ingress.url());
+        match &known.request {
+            Some(request) => ingress.ask_request(&facts, request, known, args),
+            None => ingress.ask_connection(&facts, args),
+        }
+    }
+}
+
+impl<'n> Ingress<'n> {
+    /// The endpoint where it comes in.
+    const fn place(&self) -> Place {
+        Place::Endpoint(self.entry.endpoint)
+    }
+
+    /// The URL at which it comes in, as far as it is known.
+    fn url(&self) -> Option<&EndpointUrl> {
+        self.entry.url.as_ref().or_else(|| self.node(self.place())?.url.as_ref())
+    }
+
+    /// Decides as an edge would, with the draws of a map; the target that got the connection, if one did.
+    fn decide(&self, facts: &Facts<'_>, map: &Map<'_>) -> (Verdict, Option<EndpointUrl>) {
+        let mut journey = Journey::new(map, facts, Budget::new(self.network), self.place());
+        let verdict: Verdict = travel!(journey, map.targets);
+        let last = journey.trail().iter().last().map(|(url, _)| url.clone());
+        let target = last.filter(|_| verdict.decision == OutcomeKind::Forward);
+        (verdict, target)
+    }
+
+    /// What other draws out of the pools give than the first, each once, and whether all were tried.
+    fn other_draws(
+        &self,
+        facts: &Facts<'_>,
+        first: &Map<'_>,
+        told: (OutcomeKind, Option<&EndpointUrl>),
+    ) -> (Vec<Draw>, bool) {
+        let mut out: Vec<Draw> = Vec::new();
+        let mut script = first.next_script();
+        for _ in 1..MAX_DRAWS {
+            let Some(next) = script.take() else { return (out, true) };
+            let map = Map::new(self.network, first.targets, next);
+            let (verdict, target) = self.decide(facts, &map);
+            let draw = Draw { decision: verdict.decision, target };
+            if (draw.decision, draw.target.as_ref()) != told && !out.contains(&draw) {
+                out.push(draw);
+            }
+            script = map.next_script();
+        }
+        (out, script.is_none())
+    }
+
+    /// True if an agent may serve a more specific endpoint than the one of the configuration that took a target.
+    fn may_be_taken(&self, target: &EndpointUrl, place: Place) -> bool {
+        let own = self.node(place).and_then(|node| node.url.as_ref());
+        self.network.has_others() && own.is_some_and(|own| own != target)
+    }
+
+    fn node(&self, place: Place) -> Option<&NetworkEndpoint> {
+        self.network.endpoint(place)
+    }
+
     /// Refuses an endpoint whose policy this version does not run: it gives no answer about the connection.
     fn check_runs(&self, place: Place) -> Result<(), Failure> {
         let Some(node) = self.node(place) else { return Ok(()) };
@@ -219,11 +279,9 @@ impl ConfiguredEndpoint {
 
     /// What the endpoint is called where the connection comes in: a URL may be one of many that it serves.
     fn entry_name(&self) -> String {
-        match &self.at {
+        match &self.entry.url {
             Some(url) => url.to_string(),
-            None => {
-                self.node(Place::Endpoint(self.entry)).map(|node| node.name.to_string()).unwrap_or_default()
-            }
+            None => self.node(self.place()).map(|node| node.name.to_string()).unwrap_or_default(),
         }
     }
 
@@ -246,32 +304,14 @@ impl ConfiguredEndpoint {
         pools.collect()
     }
 
-    /// Evaluates one address. A fact that nobody gave makes the call incomplete.
-    pub(super) fn ask(
-        &self,
-        provided: &Provided<'_>,
-        known: &EvalInputs,
-        args: &Eval,
-    ) -> Result<Answer, Failure> {
-        // That some policy may forward there was checked; which one does depends on the draws.
-        (0..args.target.len()).for_each(|at| known.asked.add(Item::Target(at)));
-        let entry = Place::Endpoint(self.entry);
-        let url = self.at.as_ref().or_else(|| self.node(entry).and_then(|node| node.url.as_ref()));
-        let facts = known.facts(provided, url);
-        match &known.request {
-            Some(request) => self.ask_request(&facts, request, known, args),
-            None => self.ask_connection(&facts, args),
-        }
-    }
-
     /// What becomes of a connection.
     fn ask_connection(&self, facts: &Facts<'_>, args: &Eval) -> Result<Answer, Failure> {
-        let (map, entry) = (Map::new(&self.network, &args.target, Vec::new()), Place::Endpoint(self.entry));
+        let (map, entry) = (Map::new(self.network, &args.target, Vec::new()), self.place());
         // The code that an edge runs decides; the code as written says why.
         let mut written =
-            Journey::<_, _, AsWritten<Recording>>::traced(&map, facts, Budget::new(&self.network), entry);
+            Journey::<_, _, AsWritten<Recording>>::traced(&map, facts, Budget::new(self.network), entry);
         let verdict: Verdict = travel!(written, &args.target);
-        let (decided, _) = self.decide(facts, &Map::new(&self.network, &args.target, Vec::new()));
+        let (decided, _) = self.decide(facts, &Map::new(self.network, &args.target, Vec::new()));
         if decided != verdict {
             return Err(disagree(decided.decision, verdict.decision, written.is_out_of_steps()));
         }
@@ -295,7 +335,7 @@ impl ConfiguredEndpoint {
     ) -> Result<Answer, Failure> {
         let trail: Vec<(EndpointUrl, Place)> =
             trail.iter().map(|(url, place)| (url.clone(), *place)).collect();
-        let last = trail.last().map_or(Place::Endpoint(self.entry), |(_, place)| *place);
+        let last = trail.last().map_or(self.place(), |(_, place)| *place);
         self.check_runs(last)?;
         let seen = seen.checked()?;
         let upstream =

@@ -8,15 +8,16 @@ use policy_core::compile::CompileOptions;
 use policy_core::diagnostic::{did_you_mean, printable, shown_address};
 use policy_core::exchange::Ability;
 use policy_core::lint::{DocumentKind, kind_of};
+use policy_core::message::Request;
 use policy_core::network::{Network, NetworkEndpoint};
 use policy_core::phase::{Phase, PhaseSet};
-use policy_core::source::Source;
-use policy_core::url::EndpointUrl;
+use policy_core::url::{EndpointUrl, Scheme};
 
 use super::super::world::endpoint_of;
+use super::EntryPoint;
 use crate::cli::Eval;
 use crate::configurations::{of_edge, unusable};
-use crate::exit::{Failure, note};
+use crate::exit::{Failure, note_once};
 use crate::files::{Given, folder_of, read, read_named};
 
 /// The endpoints of the file of a call, and of the agents that it gives; nothing if the file is no configuration.
@@ -53,7 +54,9 @@ fn connect(network: &mut Network, args: &Eval) -> Result<(), Failure> {
         let connected = network.connect(agent(&given, path, args)?);
         for endpoint in network.endpoints().iter().skip(known) {
             if let Some(why) = &endpoint.refused {
-                note(&format!("the edge does not bring {endpoint} online: {why}"));
+                let line = endpoint.span.map(|span| given.source.position(span.start).line);
+                let place = line.map_or_else(String::new, |line| format!("{}:{line}: ", given.source.name()));
+                note_once(format!("{place}the edge does not bring {endpoint} online: {why}"));
             }
         }
         connected.map_err(|error| Failure::Usage(format!("--agent: {error}")))?;
@@ -78,67 +81,77 @@ fn agent(given: &Given, path: &Path, args: &Eval) -> Result<Network, Failure> {
     Ok(Network::of_agent(given.source.name(), &config, files, &options))
 }
 
-/// The endpoint that the call names: a name of a file first, else a URL, which is told then; without one the only one
-/// there is.
-pub(super) fn entry(
-    network: &Network,
-    args: &Eval,
-    source: &Source,
-) -> Result<(usize, Option<EndpointUrl>), Failure> {
-    let names = || {
-        let names: Vec<_> =
-            network.endpoints().iter().map(|node| format!("`{}`", printable(&node.name))).collect();
-        names.join(", ")
-    };
-    let with = if args.agent.is_empty() { "" } else { " with its agents" };
-    // A request says where it comes in.
-    let of_request = args.url.as_deref().and_then(endpoint_of).and_then(|url| by_url(network, &url));
-    if let (None, Some((at, url))) = (&args.endpoint, of_request) {
-        return fit(network, at, url);
-    }
-    let Some(wanted) = &args.endpoint else {
-        let is_entry = |node: &NetworkEndpoint| {
-            (!node.is_internal() || network.endpoints().len() == 1) && node.refused.is_none()
-        };
-        let mut public = network.endpoints().iter().enumerate().filter(|(_, node)| is_entry(node));
-        return match (public.next(), public.next()) {
-            (Some((at, _)), None) => Ok((at, None)),
-            (first, _) => {
-                let number = if first.is_some() { "several endpoints" } else { "no public endpoint" };
-                Err(Failure::Usage(format!(
-                    "`{}`{with} has {number}; name one with `--endpoint`: {}",
-                    source.name(),
-                    names()
-                )))
-            }
-        };
-    };
-    let of_url = || EndpointUrl::parse(wanted).ok().and_then(|url| by_url(network, &url));
-    let found = by_name(network, wanted)?.map(|at| (at, None)).or_else(of_url);
-    let Some((at, url)) = found else {
+/// The endpoint that a call names: a name of a file first, else a URL.
+pub(super) fn named(network: &Network, wanted: &str, name: &str) -> Result<EntryPoint, Failure> {
+    let of_url = || EndpointUrl::parse(wanted).ok().and_then(|url| by_url(network, url));
+    let found = by_name(network, wanted)?.map(|endpoint| EntryPoint { endpoint, url: None }).or_else(of_url);
+    let Some(entry) = found else {
         let near = did_you_mean(wanted, network.endpoints().iter().map(|node| &*node.name));
-        let hint =
-            near.map_or_else(|| format!("it has {}", names()), |near| format!("did you mean `{near}`?"));
+        let hint = near
+            .map_or_else(|| format!("it has {}", names(network)), |near| format!("did you mean `{near}`?"));
         return Err(Failure::Usage(format!(
-            "--endpoint: `{}`{with} has no endpoint `{}`; {hint}",
-            source.name(),
+            "--endpoint: {name} has no endpoint `{}`; {hint}",
             shown_address(wanted)
         )));
     };
-    fit(network, at, url)
+    online(network, entry)
+}
+
+/// The endpoint of a call that names none.
+pub(super) fn only(network: &Network, name: &str) -> Result<EntryPoint, Failure> {
+    let number = match entries(network) {
+        [Some(endpoint), None] => return Ok(EntryPoint { endpoint, url: None }),
+        [Some(_), _] => "several endpoints",
+        [None, _] => "no public endpoint",
+    };
+    Err(Failure::Usage(format!("{name} has {number}; name one with `--endpoint`: {}", names(network))))
+}
+
+/// The endpoint that serves the URL of a request; else the only one, if it may serve any URL or takes no requests.
+pub(super) fn of_request(network: &Network, request: &Request, name: &str) -> Result<EntryPoint, Failure> {
+    let Some(wanted) = endpoint_of(&request.url) else { return only(network, name) };
+    if let Some(entry) = by_url(network, wanted.clone()) {
+        return online(network, entry);
+    }
+    let may_serve = |at: usize| {
+        let url = network.endpoints().get(at).and_then(|node| node.url.as_ref());
+        url.is_none_or(|url| !matches!(url.scheme(), Scheme::Http | Scheme::Https))
+    };
+    match entries(network) {
+        [Some(endpoint), None] if may_serve(endpoint) => Ok(EntryPoint { endpoint, url: None }),
+        _ => Err(Failure::Usage(format!(
+            "no endpoint of {name} serves {wanted}; it has {}: name the one where the request comes in with \
+             `--endpoint`",
+            names(network)
+        ))),
+    }
+}
+
+/// The first two endpoints where connections come in.
+fn entries(network: &Network) -> [Option<usize>; 2] {
+    let is_entry = |node: &NetworkEndpoint| {
+        (!node.is_internal() || network.endpoints().len() == 1) && node.refused.is_none()
+    };
+    let mut public = network.endpoints().iter().enumerate().filter(|(_, node)| is_entry(node));
+    [public.next(), public.next()].map(|found| found.map(|(at, _)| at))
+}
+
+/// The endpoints in a sentence, each with its URL.
+fn names(network: &Network) -> String {
+    let name = |node: &NetworkEndpoint| {
+        let url = node.url.as_ref().map(ToString::to_string).filter(|url| **url != *node.name);
+        format!("`{}`{}", printable(&node.name), url.map_or_else(String::new, |url| format!(" ({url})")))
+    };
+    network.endpoints().iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// An endpoint that the edge brings online.
-fn fit(
-    network: &Network,
-    at: usize,
-    url: Option<EndpointUrl>,
-) -> Result<(usize, Option<EndpointUrl>), Failure> {
-    match network.endpoints().get(at).and_then(|node| Some((node, node.refused.as_ref()?))) {
+fn online(network: &Network, entry: EntryPoint) -> Result<EntryPoint, Failure> {
+    match network.endpoints().get(entry.endpoint).and_then(|node| Some((node, node.refused.as_ref()?))) {
         Some((node, why)) => {
-            Err(Failure::Usage(format!("--endpoint: the edge does not bring {} online: {why}", node)))
+            Err(Failure::Usage(format!("--endpoint: the edge does not bring {node} online: {why}")))
         }
-        None => Ok((at, url)),
+        None => Ok(entry),
     }
 }
 
@@ -164,6 +177,6 @@ fn by_name(network: &Network, wanted: &str) -> Result<Option<usize>, Failure> {
 }
 
 /// The endpoint that serves a URL.
-fn by_url(network: &Network, url: &EndpointUrl) -> Option<(usize, Option<EndpointUrl>)> {
-    network.at_url(url).map(|at| (at, Some(url.clone())))
+fn by_url(network: &Network, url: EndpointUrl) -> Option<EntryPoint> {
+    network.at_url(&url).map(|endpoint| EntryPoint { endpoint, url: Some(url) })
 }

@@ -5,7 +5,6 @@ use policy_core::exchange::Effect;
 use policy_core::facts::Facts;
 use policy_core::journey::{RequestJourney, RequestLeg, Verdict};
 use policy_core::message::{Request, RequestFacts, Response};
-use policy_core::network::Place;
 use policy_core::outcome::OutcomeKind;
 use policy_core::phase::Phase;
 use policy_core::url::Scheme;
@@ -13,8 +12,8 @@ use policy_core::url::Scheme;
 use super::super::known::EvalInputs;
 use super::super::request::{is_event_stream, request_answer};
 use super::super::single::disagree;
-use super::super::world::{World, endpoint_of};
-use super::{Budget, ConfiguredEndpoint, Map, Seen};
+use super::super::world::World;
+use super::{Budget, Ingress, Map, Seen};
 use crate::answer::{Answer, Assumption, RequestAnswer, Route, http_words, words};
 use crate::cli::{Eval, Target, TargetState};
 use crate::exit::Failure;
@@ -22,7 +21,7 @@ use crate::exit::Failure;
 /// A journey over the endpoints of a network.
 type Travelled<'j, 'n, M = Specialised> = RequestJourney<'j, Map<'n>, Budget<'n>, M>;
 
-impl ConfiguredEndpoint {
+impl Ingress<'_> {
     /// What becomes of a request.
     pub(super) fn ask_request(
         &self,
@@ -31,22 +30,22 @@ impl ConfiguredEndpoint {
         known: &EvalInputs,
         args: &Eval,
     ) -> Result<Answer, Failure> {
-        self.check_takes(request, args)?;
+        self.check_takes()?;
         let request = request.facts().map_err(|error| Failure::Usage(format!("--url: {error}")))?;
-        let (world, map) = (World::new(known, args), Map::new(&self.network, &args.target, Vec::new()));
+        let (world, map) = (World::new(known, args), Map::new(self.network, &args.target, Vec::new()));
         let servers = Servers { known, args, world: &world };
         // The code that an edge runs decides, and counts the request; the code as written says why.
         let decided = self.decide_request(facts, &request, &servers);
-        let budget = Budget::new(&self.network);
+        let budget = Budget::new(self.network);
         let mut written: Travelled<'_, '_, AsWritten<Recording>> =
-            RequestJourney::new(&map, facts, &request, budget, Place::Endpoint(self.entry));
+            RequestJourney::new(&map, facts, &request, budget, self.place());
         servers.travel(&mut written)?;
         let (verdict, sent) = (written.verdict(), sent(&written));
         let decided = decided?;
         if decided != (verdict.clone(), sent.clone()) {
             return Err(disagree(decided.0.decision, verdict.decision, written.is_out_of_steps()));
         }
-        if let Some(message) = world.missing(self.programs().map(|program| &**program)) {
+        if let Some(message) = world.missing(self.network.programs().map(|program| &**program)) {
             return Err(Failure::Usage(message));
         }
         let mut seen = Seen::new(self.entry_name(), args);
@@ -72,30 +71,22 @@ impl ConfiguredEndpoint {
         request: &RequestFacts<'_>,
         servers: &Servers<'_>,
     ) -> Result<(Verdict, RequestAnswer), Failure> {
-        let map = Map::new(&self.network, &servers.args.target, Vec::new());
-        let budget = Budget::new(&self.network);
-        let mut journey: Travelled<'_, '_> =
-            RequestJourney::new(&map, facts, request, budget, Place::Endpoint(self.entry));
+        let map = Map::new(self.network, &servers.args.target, Vec::new());
+        let budget = Budget::new(self.network);
+        let mut journey: Travelled<'_, '_> = RequestJourney::new(&map, facts, request, budget, self.place());
         servers.travel(&mut journey)?;
         Ok((journey.verdict(), sent(&journey)))
     }
 
-    /// Refuses an endpoint that carries no requests, and one that nobody has named for requests to another.
-    fn check_takes(&self, request: &Request, args: &Eval) -> Result<(), Failure> {
-        let node = self.node(Place::Endpoint(self.entry));
-        let Some(url) = self.at.as_ref().or_else(|| node.and_then(|node| node.url.as_ref())) else {
-            return Ok(());
-        };
-        if !matches!(url.scheme(), Scheme::Http | Scheme::Https) {
-            let message = format!("{url} takes connections, not requests: leave out `--url` and `--request`");
-            return Err(Failure::Usage(message));
-        }
-        match endpoint_of(&request.url) {
-            Some(wanted) if args.endpoint.is_none() && !url.covers(&wanted) => Err(Failure::Usage(format!(
-                "no endpoint of the configuration serves {wanted}; name the one where the request comes in with \
-                 `--endpoint`, e.g. `--endpoint {url}`"
-            ))),
-            _ => Ok(()),
+    /// Refuses an endpoint that carries no requests.
+    fn check_takes(&self) -> Result<(), Failure> {
+        match self.url().filter(|url| !matches!(url.scheme(), Scheme::Http | Scheme::Https)) {
+            Some(url) => {
+                let message =
+                    format!("{url} takes connections, not requests: leave out `--url` and `--request`");
+                Err(Failure::Usage(message))
+            }
+            None => Ok(()),
         }
     }
 }
