@@ -286,3 +286,20 @@ fn explanations_show_no_part_of_a_secret() {
         assert!(out.contains("(secret)") && !out.contains("S3C"), "{out}{err}");
     }
 }
+
+/// What a recorded URL holds is shown by no finding about it, nor by the line that one shows.
+#[test]
+fn findings_show_neither_users_nor_queries() {
+    let folder = folder();
+    for url in ["ht!tp://u:sesame@a.example/?t=sesame", "https://u:sesame@a.example:99999/?t=sesame#sesame"] {
+        for text in [
+            format!("url: \"{url}\"\n"),
+            format!("url: {url}\n"),
+            format!("{{\"request\": {{\"method\": \"GET\", \"url\": \"{url}\"}}}}\n"),
+        ] {
+            fs::write(folder.path().join("odd.yml"), &text).expect("written");
+            let (code, out, err) = eval(folder.path(), &["web.yml", "--request", "odd.yml"]);
+            assert!(code == Some(2) && !format!("{out}{err}").contains("sesame"), "{text}: {out}{err}");
+        }
+    }
+}

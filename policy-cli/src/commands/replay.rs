@@ -16,7 +16,7 @@ use policy_core::facts::GivenFacts;
 use crate::cli::{FailOn, Format, Replay};
 use crate::exit::{Exit, Failure, after_output};
 use compare::Change;
-use shard::Asked;
+use shard::ReplayInputs;
 use subject::Subject;
 use tally::Tally;
 
@@ -35,7 +35,8 @@ pub(crate) fn run(args: &Replay) -> Result<Exit, Failure> {
     if let Some(name) = &args.endpoint {
         new.check_endpoint(name)?;
     }
-    let asked = Asked { new: &new, old: old.as_ref(), given: &given, endpoint: args.endpoint.as_deref() };
+    let asked =
+        ReplayInputs { new: &new, old: old.as_ref(), given: &given, endpoint: args.endpoint.as_deref() };
     let (tally, read) = blocks::replay(&args.log, &asked)?;
     let mut shown = Vec::new();
     match args.format {

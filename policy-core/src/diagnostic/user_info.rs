@@ -22,6 +22,13 @@ fn behind_scheme(text: &str) -> usize {
         let rest = text.get(from..).unwrap_or_default();
         text.len() - rest.trim_start_matches(['/', '\\']).len()
     };
+    // Also behind one that is none, such as `ht!tp`.
+    if let Some(at) = text
+        .find("://")
+        .filter(|at| !text.get(..*at).is_some_and(|odd| odd.contains(['/', '?', '#', '@', ':'])))
+    {
+        return slashes(at + 1);
+    }
     let name = text.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')));
     match name {
         Some(at) if text.get(at..).is_some_and(|rest| rest.starts_with(":/") || rest.starts_with(":\\")) => {
@@ -56,6 +63,7 @@ mod tests {
             ("p@host", "…@host"),
             ("//u:p@host:22", "//…@host:22"),
             ("tcp:/u:p@host:22", "tcp:/…@host:22"),
+            ("ht!tp://u:p@host/", "ht!tp://…@host/"),
             ("tcp//u:p@host:22", "tcp//…@host:22"),
             ("tcp:\\\\u:p@host:22", "tcp:\\\\…@host:22"),
             ("https://u:p/w@host/a", "https://…@host/a"),

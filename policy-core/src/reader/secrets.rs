@@ -28,7 +28,7 @@ pub(super) fn secrets(document: &Document, names: &FieldNames) -> Vec<Span> {
         if let NodeKind::Scalar(url) = value.kind()
             && names.is_bare_url(key.text)
         {
-            user(url, document, &mut out);
+            in_url(url, document, &mut out);
         }
     }
     // A text in the place of the whole may be anything.
@@ -233,9 +233,13 @@ fn parameters(text: &str, names: &FieldNames, out: &mut Vec<Span>) {
     }
 }
 
-/// Adds what stands before the `@` of a URL without a scheme.
-fn user(url: Scalar<'_>, document: &Document, out: &mut Vec<Span>) {
+/// Adds what stands before the `@` of a URL without a scheme, and what stands behind the `?` of one that is written out: in
+/// one with `${…}` findings are about these.
+fn in_url(url: Scalar<'_>, document: &Document, out: &mut Vec<Span>) {
     let written = document.source().slice(url.span);
+    if let Some(query) = written.find(['?', '#']).filter(|_| !written.contains("${")) {
+        push(url.span, query + 1, written.trim_end_matches(['"', '\'']).len(), out);
+    }
     let end = written.find(['/', '?', '#', '$']).unwrap_or(written.len());
     if let Some(user) = written.get(..end).and_then(|authority| authority.rfind('@')) {
         push(url.span, 0, user, out);

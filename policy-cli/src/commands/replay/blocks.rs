@@ -12,7 +12,7 @@ use policy_core::events::MAX_LINE_BYTES;
 use policy_core::ip_policies::unpack_stream;
 use policy_core::named_file::reason;
 
-use super::shard::{Asked, Block, Shard};
+use super::shard::{Block, ReplayInputs, Shard};
 use super::tally::Tally;
 use crate::commands::eval::Progress;
 use crate::exit::Failure;
@@ -26,7 +26,7 @@ const BLOCK: usize = MAX_LINE_BYTES + 1;
 const WAITING: usize = 2;
 
 /// Reads and decides a log; what was found, and whether all of it could be read.
-pub(super) fn replay(path: &Path, asked: &Asked<'_>) -> Result<(Tally, Result<(), Failure>), Failure> {
+pub(super) fn replay(path: &Path, asked: &ReplayInputs<'_>) -> Result<(Tally, Result<(), Failure>), Failure> {
     let is_stdin = path == Path::new("-");
     let name = if is_stdin { "<stdin>".to_owned() } else { crate::files::shown(path) };
     let unreadable = |why: String| Failure::Usage(format!("cannot read `{name}`: {why}"));
@@ -64,7 +64,7 @@ pub(super) fn replay(path: &Path, asked: &Asked<'_>) -> Result<(Tally, Result<()
     Ok((tally, read.map_err(unreadable)))
 }
 
-fn decide(asked: &Asked<'_>, blocks: &Receiver<Block>, back: &Sender<Vec<u8>>) -> Tally {
+fn decide(asked: &ReplayInputs<'_>, blocks: &Receiver<Block>, back: &Sender<Vec<u8>>) -> Tally {
     let mut shard = Shard::new(asked);
     for block in blocks {
         shard.block(&block);

@@ -15,7 +15,7 @@ use policy_core::lpm::ClassId;
 
 use super::compare::{Finding, with_event, with_old};
 use super::subject::Subject;
-use super::tally::{Count, Group, Network, Tally, went_back};
+use super::tally::{Count, Group, SourceNetwork, Tally, went_back};
 use super::undecided::Undecided;
 use crate::commands::class_entries::{ClassEntries, NamedEntry};
 
@@ -25,7 +25,7 @@ const MAX_KEPT: usize = 1 << 16;
 const MAX_KEY: usize = 2_048;
 
 /// What is asked about every event.
-pub(super) struct Asked<'a> {
+pub(super) struct ReplayInputs<'a> {
     pub(super) new: &'a Subject,
     pub(super) old: Option<&'a Subject>,
     pub(super) given: &'a GivenFacts,
@@ -43,13 +43,13 @@ pub(super) struct Block {
 
 /// What one thread has found.
 pub(super) struct Shard<'a> {
-    asked: &'a Asked<'a>,
+    asked: &'a ReplayInputs<'a>,
     tally: Tally,
     kept: Option<Kept<'a>>,
 }
 
 impl<'a> Shard<'a> {
-    pub(super) fn new(asked: &'a Asked<'a>) -> Self {
+    pub(super) fn new(asked: &'a ReplayInputs<'a>) -> Self {
         let kept = asked.new.deciding().filter(|_| asked.old.is_none()).and_then(Kept::new);
         Self { asked, tally: Tally::default(), kept }
     }
@@ -133,7 +133,7 @@ fn shown(text: &str) -> String {
 }
 
 /// What changes for an event, and the list that the reason is about.
-fn find(asked: &Asked<'_>, event: &Event<'_>) -> (Finding, Option<ActionId>) {
+fn find(asked: &ReplayInputs<'_>, event: &Event<'_>) -> (Finding, Option<ActionId>) {
     let new = match asked.new.decide(event, asked.given) {
         Ok(new) => new,
         Err(why) => return (Finding::Undecided(why), None),
@@ -169,7 +169,7 @@ fn count(tally: &mut Tally, event: &Event<'_>, found: &Finding, once: Count) {
             tally.add_other_reason(once.first_line);
         }
         Finding::Changed(changed) => {
-            let network = Network::of(event.client_ip());
+            let network = SourceNetwork::of(event.client_ip());
             let group = Group { network, changed: (**changed).clone() };
             tally.groups.entry(changed.change).or_default().add(&group, once);
         }

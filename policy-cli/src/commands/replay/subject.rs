@@ -141,7 +141,7 @@ impl Subject {
     pub(super) fn decide(&self, event: &Event<'_>, given: &GivenFacts) -> Result<Decision, Undecided> {
         let place = Place::Endpoint(self.entry(event)?);
         let failed = event.failed_forwards().map_err(Undecided::Unreadable)?.unwrap_or_default();
-        let world = World { network: &self.network, failed: &failed, used: Cell::new(0) };
+        let world = EventEndpoints { network: &self.network, failed: &failed, used: Cell::new(0) };
         let known = EventFacts::new(event, &self.needs, given);
         let mut facts = Facts::new(event.client_ip()).with(&known);
         if let Some(url) = self.network.endpoint(place).and_then(|endpoint| endpoint.url.as_ref()) {
@@ -188,7 +188,7 @@ impl Subject {
     fn decide_request(
         &self,
         event: &Event<'_>,
-        world: &World<'_>,
+        world: &EventEndpoints<'_>,
         facts: &Facts<'_>,
         place: Place,
     ) -> Result<Decision, Undecided> {
@@ -242,14 +242,14 @@ fn lacks<M: Mode>(run: &Evaluation<'_, M>) -> Option<Undecided> {
 }
 
 /// The endpoints as the event found them.
-struct World<'w> {
+struct EventEndpoints<'w> {
     network: &'w Network,
     failed: &'w [(EndpointUrl, ForwardFailure)],
     /// Which of the failed forwards have been met, by their place.
     used: Cell<u64>,
 }
 
-impl World<'_> {
+impl EventEndpoints<'_> {
     /// True if the event says that a forward failed so; each failure counts once.
     fn fails(&self, target: &EndpointUrl, failure: ForwardFailure) -> bool {
         let is_open = |at: usize| self.used.get() >> at & 1 == 0;
@@ -262,7 +262,7 @@ impl World<'_> {
     }
 }
 
-impl Endpoints for World<'_> {
+impl Endpoints for EventEndpoints<'_> {
     type Endpoint = Place;
 
     fn serving(&self, target: &EndpointUrl) -> Serving<Place> {

@@ -77,15 +77,15 @@ impl<K: Clone + Eq + Hash + Ord> Counts<K> {
 /// Connections that change alike.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Group {
-    pub(super) network: Network,
+    pub(super) network: SourceNetwork,
     pub(super) changed: Changed,
 }
 
 /// A source network: an IPv4 /24 or an IPv6 /48.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Network(IpAddr);
+pub(super) struct SourceNetwork(IpAddr);
 
-impl Network {
+impl SourceNetwork {
     pub(super) fn of(ip: IpAddr) -> Self {
         Self(match ip {
             IpAddr::V4(ip) => IpAddr::V4((u32::from(ip) & !0xff).into()),
@@ -94,7 +94,7 @@ impl Network {
     }
 }
 
-impl std::fmt::Display for Network {
+impl std::fmt::Display for SourceNetwork {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.0, if self.0.is_ipv4() { 24 } else { 48 })
     }
