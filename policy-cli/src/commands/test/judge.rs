@@ -198,17 +198,15 @@ impl Judge<'_> {
 /// The outcome of an answer as a field of an expectation; nothing if nothing was decided.
 fn outcome(answer: &Answer) -> Option<Actual> {
     let status = response_of(answer).map(|response| response.status);
-    let (field, value) = match (answer.decision, status) {
-        (OutcomeKind::Forward, _) => ("forward", quoted(&answer.target.as_ref()?.to_string())),
-        (OutcomeKind::Deny, Some(status)) => ("deny", status.to_string()),
-        (OutcomeKind::Deny, None) => ("deny", "true".to_owned()),
-        (OutcomeKind::Close, _) => ("close", "true".to_owned()),
-        (OutcomeKind::Error, _) => ("error", "true".to_owned()),
-        (OutcomeKind::Respond, Some(status)) => ("respond", status.to_string()),
-        (OutcomeKind::Upstream, _) if answer.admitted => ("upstream", "true".to_owned()),
+    let value = match (answer.decision, status) {
+        (OutcomeKind::Forward, _) => quoted(&answer.target.as_ref()?.to_string()),
+        (OutcomeKind::Deny | OutcomeKind::Respond, Some(status)) => status.to_string(),
+        (OutcomeKind::Deny | OutcomeKind::Close | OutcomeKind::Error, _) => "true".to_owned(),
+        (OutcomeKind::Upstream, _) if answer.admitted => "true".to_owned(),
         _ => return None,
     };
-    Some(Actual::Field(field, value))
+    // Fields are called as the outcomes.
+    Some(Actual::Field(answer.decision.name(), value))
 }
 
 /// An effect as an item of an expectation, as JSON.
