@@ -159,6 +159,24 @@ fn flags_replace_what_a_file_says() {
 }
 
 #[test]
+fn a_length_that_is_not_that_of_the_body_is_said() {
+    let folder = folder();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    write("five.yml", "method: POST\nurl: https://a.example/\nheaders: {content-length: '5'}\nbody: abc\n");
+    let flags = |length: &'static str| ["--url", "https://a.example/", "-d", "abc", "-H", length];
+    let note = "note: the request's `content-length` says 5, and its body has 3 bytes\n";
+    for (args, expected) in [
+        (&flags("content-length: 5")[..], note),
+        (&["--request", "five.yml"], note),
+        (&["--request", "five.yml", "-d", "abcde"], ""),
+        (&flags("content-length: 3"), ""),
+    ] {
+        let (code, _, err) = eval(folder.path(), &[&["web.yml", "--has-upstream"], args].concat());
+        assert_eq!((code, &*err), (Some(0), expected), "{args:?}");
+    }
+}
+
+#[test]
 fn all_secrets_are_named_at_once() {
     let folder = folder();
     let url = ["secrets.yml", "--url", "https://a.example/", "--has-upstream"];
