@@ -62,6 +62,8 @@ pub(crate) struct Answer {
     pub(crate) falls_through: bool,
     /// Of a configuration: the way of the connection.
     pub(crate) way: Option<Route>,
+    /// The event that ended a stream of events, counted from 1: the client has got those before it.
+    pub(crate) ended_by_event: Option<usize>,
     /// What became of a request, if one was sent and the connection was not decided before.
     pub(crate) request: Option<RequestAnswer>,
     /// Every rule, condition and list entry, if that is wanted.

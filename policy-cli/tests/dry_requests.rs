@@ -283,3 +283,31 @@ fn contradictions_of_a_call_are_told() {
     assert!(code == Some(2) && err.contains("control character"), "{err}");
     assert!(!err.contains("hush") && !err.lines().any(|line| line == "error: b"), "{err}");
 }
+
+/// The condition has no value for an event without a number.
+#[test]
+fn the_event_that_ends_a_stream_is_named() {
+    let folder = folder();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    let policy = "on_event_stream_message:
+- actions: [{type: sse-find-replace, config: {replacements: [{from: '[0-9x]', to: 'n'}]}}]
+- expressions: [\"int(actions.ngrok.sse_find_replace.replacements[0].matched_content) > 5\"]
+  actions: [{type: sse-find-replace, config: {replacements: [{from: large, to: small}]}}]
+";
+    write("stream.yml", policy);
+    let url = ["stream.yml", "--url", "https://a.example/", "--response", "events.yml"];
+    let (some, none) = ("and the client got what came before:", "and no event was sent");
+    for (events, ended, kept) in [
+        (["1", "x", "2"], Some((2, some)), 1),
+        (["x", "1", "2"], Some((1, none)), 0),
+        (["1", "2", "3"], None, 3),
+    ] {
+        let body = events.map(|event| format!("data: {event}\\n\\n")).concat();
+        write("events.yml", &format!("headers: {{content-type: text/event-stream}}\nbody: \"{body}\"\n"));
+        let (code, out, err) = eval(folder.path(), &url);
+        let ended = ended
+            .map_or_else(String::new, |(event, rest)| format!("; event {event} ended the stream, {rest}"));
+        assert!(code == Some(0) && out.contains(&format!("  answered 200{ended}\n")), "{out}{err}");
+        assert_eq!(out.matches("| data: n").count(), kept, "{out}");
+    }
+}

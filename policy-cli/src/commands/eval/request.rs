@@ -130,7 +130,7 @@ impl Policy {
         let (mark, body) = body.split_at_checked(mark).unwrap_or_default();
         response.body.extend_from_slice(mark);
         let mut ended = None;
-        for event in events(body) {
+        for (at, event) in events(body).enumerate() {
             world.set_event(event);
             let phased = self.phase(Phase::OnEventStreamMessage, facts, states, world)?;
             if args.explain {
@@ -140,6 +140,7 @@ impl Policy {
             if phased.outcome != Outcome::Upstream {
                 let mut answer = self.answer(&phased.run, phased.outcome, args, (None, Vec::new()));
                 in_http_words(&mut answer, &phased);
+                answer.ended_by_event = Some(at + 1);
                 ended = Some(answer);
                 break;
             }
