@@ -8,7 +8,7 @@ use policy_core::diagnostic::printable;
 use policy_core::evaluate::{AsWritten, Evaluation, Record, Recording};
 use policy_core::exchange::{ActionId, Effect, ForwardFailure, Reply};
 use policy_core::ip_policies::ListedAt;
-use policy_core::message::{Headers, Response};
+use policy_core::message::{Headers, Request, Response};
 use policy_core::outcome::{Outcome, OutcomeKind};
 use policy_core::parse::PlainMap;
 use policy_core::scenarios::ExpectedOutcome;
@@ -81,6 +81,20 @@ pub(crate) struct RequestAnswer {
     pub(crate) headers: Vec<(String, Vec<String>)>,
     /// The body of the request, if it was changed.
     pub(crate) body: Option<Vec<u8>>,
+}
+
+impl RequestAnswer {
+    /// It without what one action changed and a later one changed back.
+    pub(crate) fn without_equal(mut self, received: &Request) -> Self {
+        let is_changed = |(name, values): &(String, Vec<String>)| {
+            let own = received.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+            !own.map(|(_, value)| value).eq(values.iter().map(String::as_str))
+        };
+        self.headers.retain(is_changed);
+        self.url = self.url.filter(|url| *url != received.url);
+        self.body = self.body.filter(|body| *body != received.body);
+        self
+    }
 }
 
 /// Something that counts because nobody said otherwise.

@@ -311,3 +311,25 @@ fn the_event_that_ends_a_stream_is_named() {
         assert_eq!(out.matches("| data: n").count(), kept, "{out}");
     }
 }
+
+/// What is shown of a request that goes on differs from what came in; each action shows what it did.
+#[test]
+fn what_is_changed_back_is_no_difference() {
+    let folder = folder();
+    let policy = "on_http_request:
+- actions:
+  - {type: add-headers, config: {headers: {x-a: one}}}
+  - {type: remove-headers, config: {headers: [x-a]}}
+";
+    fs::write(folder.path().join("p.yml"), policy).expect("written");
+    let said = |more: &[&str]| {
+        let base = ["p.yml", "--url", "https://a.example/", "--has-upstream"];
+        eval(folder.path(), &[&base[..], more].concat()).1
+    };
+    assert!(!said(&[]).contains("x-a"));
+    assert!(said(&["--format", "json"]).contains("\"headers\":[]"));
+    let explained = said(&["--explain"]);
+    assert!(explained.contains("      + x-a: one\n") && explained.contains("      - x-a\n"), "{explained}");
+    assert_eq!(explained.matches("x-a").count(), 2, "{explained}");
+    assert!(said(&["-H", "X-A: two"]).contains("  - x-a\n"));
+}

@@ -111,7 +111,10 @@ impl Policy {
         }
         answer.effects = effects;
         answer.assumed = world.assumed();
-        answer.request = Some(sent);
+        answer.request = Some(match &known.request {
+            Some(received) => sent.without_equal(received),
+            None => sent,
+        });
         answer.steps = steps;
         Ok(answer)
     }

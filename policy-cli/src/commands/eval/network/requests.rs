@@ -31,6 +31,7 @@ impl Ingress<'_> {
         args: &Eval,
     ) -> Result<Answer, Failure> {
         self.check_takes()?;
+        let received = request;
         let request = request.facts().map_err(|error| Failure::Usage(format!("--url: {error}")))?;
         let (world, map) = (World::new(known, args), Map::new(self.network, &args.target, Vec::new()));
         let servers = Servers { known, args, world: &world };
@@ -61,7 +62,7 @@ impl Ingress<'_> {
             (decision, _) => http_words(decision, None, status),
         };
         answer.assumed = world.assumed();
-        answer.request = Some(sent);
+        answer.request = Some(sent.without_equal(received));
         Ok(answer)
     }
 
