@@ -108,6 +108,8 @@ pub(crate) enum Assumption {
     Handshake,
     /// A server answers, without a body.
     Answered,
+    /// Nobody says what time it is, to an action that checks times.
+    NoTime,
 }
 
 impl Assumption {
@@ -118,6 +120,7 @@ impl Assumption {
             Self::NothingFound => "nothing_found",
             Self::Handshake => "handshake_succeeds",
             Self::Answered => "answered_200",
+            Self::NoTime => "no_time",
         }
     }
 
@@ -128,8 +131,19 @@ impl Assumption {
             Self::NothingFound => "the rule set finds nothing: this command has none",
             Self::Handshake => "the TLS handshake succeeds",
             Self::Answered => "the server answers 200 without a body (change it with `--response FILE`)",
+            Self::NoTime => {
+                "nobody says what time it is, without which tokens and signatures that have times do not pass (give \
+                 it with `--now TIME`)"
+            }
         }
     }
+}
+
+/// True if a run was refused by an action that checks times, and the call does not say what time it is.
+pub(crate) fn lacks_time(run: &Run<'_>, outcome: Outcome, args: &Eval) -> bool {
+    let refused = outcome.by().filter(|_| outcome.kind() == OutcomeKind::Deny);
+    let action = refused.and_then(|by| run.program().action(by));
+    args.now.is_none() && action.is_some_and(|action| action.checks_times())
 }
 
 /// The way through the endpoints of a configuration.

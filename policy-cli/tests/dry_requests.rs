@@ -333,3 +333,48 @@ fn what_is_changed_back_is_no_difference() {
     assert_eq!(explained.matches("x-a").count(), 2, "{explained}");
     assert!(said(&["-H", "X-A: two"]).contains("  - x-a\n"));
 }
+
+/// A token that has an end needs the time; keys are given by flags.
+#[test]
+fn tokens_name_the_flags_that_they_need() {
+    const TOKEN: &str = "x-token: eyJhbGciOiAiRVMyNTYiLCAidHlwIjogIkpXVCJ9.\
+        eyJpc3MiOiAiaHR0cHM6Ly9pZC5leGFtcGxlLmNvbS8iLCAiZXhwIjogMjAwMDAwMDAwMH0.\
+        MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMA";
+    let folder = folder();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    let policy = "on_http_request:
+- actions:
+  - type: jwt-validation
+    config:
+      issuer: {allow_list: [{value: https://id.example.com/}]}
+      http: {tokens: [{type: jwt, method: header, name: x-token}]}
+      jws: {allowed_algorithms: [ES256], keys: {sources: {additional_jkus: [https://id.example.com/keys]}}}
+";
+    write("jwt.yml", policy);
+    let agent = format!(
+        "version: 3\nagent: {{}}\nendpoints:\n- name: web\n  url: https://a.example\n  upstream: {{url: 80}}\n  \
+         traffic_policy:\n    {}\n",
+        policy.trim_end().replace('\n', "\n    ")
+    );
+    write("ngrok.yml", &agent);
+    write("none.json", "{\"keys\": []}");
+    write("page.json", "<html>");
+    let keys = |file: &str| format!("https://id.example.com/keys={file}");
+    for file in ["jwt.yml", "ngrok.yml"] {
+        let with = |more: &[&str]| {
+            eval(folder.path(), &[&[file, "--url", "https://a.example/", "-H", TOKEN][..], more].concat())
+        };
+        let (code, out, err) = with(&[]);
+        assert!(code == Some(0) && out.contains("(give it with `--now TIME`)"), "{file}: {out}{err}");
+        let now = ["--now", "2026-01-31T12:00:00Z"];
+        let (code, _, err) = with(&now);
+        assert!(
+            code == Some(2) && err.contains("add `--keys https://id.example.com/keys=FILE`"),
+            "{file}: {err}"
+        );
+        let (code, out, err) = with(&[&now[..], &["--keys", &keys("none.json")]].concat());
+        assert!(code == Some(0) && !out.contains("--now"), "{file}: {out}{err}");
+        let (code, _, err) = with(&[&now[..], &["--keys", &keys("page.json")]].concat());
+        assert!(code == Some(2) && err.contains("--keys: `page.json` is no set of keys"), "{file}: {err}");
+    }
+}

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use policy_core::cel::TextMap;
+use policy_core::cel::{TextMap, Value};
 use policy_core::diagnostic::{Diagnostics, printable};
 use policy_core::message::{Request, Response};
 use policy_core::requests::{load_request, load_response};
@@ -22,6 +22,16 @@ pub(super) type KeySets = Vec<(String, Arc<str>)>;
 pub(super) fn key_sets(args: &Eval) -> Result<KeySets, Failure> {
     let read = |(url, path): &(String, PathBuf)| {
         let given = files::read(path)?;
+        let is_set = Value::from_json(given.source.text()).is_ok_and(|set| match set {
+            Value::Map(set) => matches!(set.get(&Value::text("keys")), Some(Value::List(_))),
+            _ => false,
+        });
+        if !is_set {
+            return Err(Failure::Usage(format!(
+                "--keys: `{}` is no set of keys: it is to be a JSON object with a list `keys`",
+                given.source.name()
+            )));
+        }
         Ok((url.clone(), Arc::from(given.source.text())))
     };
     args.keys.iter().map(read).collect()

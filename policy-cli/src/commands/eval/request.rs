@@ -13,7 +13,7 @@ use super::known::EvalInputs;
 use super::missing;
 use super::single::{Policy, disagree};
 use super::world::World;
-use crate::answer::{Answer, RequestAnswer, Run, http_words, performed};
+use crate::answer::{Answer, Assumption, RequestAnswer, Run, http_words, lacks_time, performed};
 use crate::cli::{Eval, Target, TargetState};
 use crate::exit::Failure;
 use crate::render;
@@ -176,6 +176,9 @@ impl Policy {
         let sent = answered(&run);
         if outcome != as_written || answered(&decided) != sent {
             return Err(disagree(outcome.kind(), as_written.kind(), run.is_out_of_steps()));
+        }
+        if lacks_time(&run, outcome, world.args) {
+            world.assumes(Assumption::NoTime);
         }
         match world.missing([program]).or_else(|| missing::message(&run)) {
             Some(message) => Err(Failure::Usage(message)),

@@ -14,7 +14,7 @@ use super::super::request::{is_event_stream, request_answer};
 use super::super::single::disagree;
 use super::super::world::World;
 use super::{Budget, Ingress, Map, Seen};
-use crate::answer::{Answer, Assumption, RequestAnswer, Route, http_words, words};
+use crate::answer::{Answer, Assumption, RequestAnswer, Route, http_words, lacks_time, words};
 use crate::cli::{Eval, Target, TargetState};
 use crate::exit::Failure;
 
@@ -50,7 +50,12 @@ impl Ingress<'_> {
             return Err(Failure::Usage(message));
         }
         let mut seen = Seen::new(self.entry_name(), args.explain);
-        written.each_run(|passage, phase, run| seen.run(passage, phase, run));
+        written.each_run(|passage, phase, run| {
+            if run.outcome().is_some_and(|outcome| lacks_time(run, outcome, args)) {
+                world.assumes(Assumption::NoTime);
+            }
+            seen.run(passage, phase, run);
+        });
         let admitted = written.is_admitted() && verdict.decision.is_admitted();
         let mut answer = self.answer(verdict, written.trail(), admitted, (seen, &map))?;
         // Which endpoint of a pool is drawn may change what is counted: other draws are not tried.
