@@ -8,7 +8,7 @@ use policy_core::diagnostic::printable;
 use policy_core::evaluate::{AsWritten, Evaluation, Record, Recording};
 use policy_core::exchange::{ActionId, Effect, ForwardFailure, Reply};
 use policy_core::ip_policies::ListedAt;
-use policy_core::message::{Headers, Response};
+use policy_core::message::{Headers, Request, Response};
 use policy_core::outcome::{Outcome, OutcomeKind};
 use policy_core::parse::PlainMap;
 use policy_core::scenarios::ExpectedOutcome;
@@ -62,6 +62,8 @@ pub(crate) struct Answer {
     pub(crate) falls_through: bool,
     /// Of a configuration: the way of the connection.
     pub(crate) way: Option<Route>,
+    /// The event that ended a stream of events, counted from 1: the client has got those before it.
+    pub(crate) ended_by_event: Option<usize>,
     /// What became of a request, if one was sent and the connection was not decided before.
     pub(crate) request: Option<RequestAnswer>,
     /// Every rule, condition and list entry, if that is wanted.
@@ -81,6 +83,20 @@ pub(crate) struct RequestAnswer {
     pub(crate) body: Option<Vec<u8>>,
 }
 
+impl RequestAnswer {
+    /// It without what one action changed and a later one changed back.
+    pub(crate) fn without_equal(mut self, received: &Request) -> Self {
+        let is_changed = |(name, values): &(String, Vec<String>)| {
+            let own = received.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+            !own.map(|(_, value)| value).eq(values.iter().map(String::as_str))
+        };
+        self.headers.retain(is_changed);
+        self.url = self.url.filter(|url| *url != received.url);
+        self.body = self.body.filter(|body| *body != received.body);
+        self
+    }
+}
+
 /// Something that counts because nobody said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Assumption {
@@ -92,6 +108,8 @@ pub(crate) enum Assumption {
     Handshake,
     /// A server answers, without a body.
     Answered,
+    /// Nobody says what time it is, to an action that checks times.
+    NoTime,
 }
 
 impl Assumption {
@@ -102,6 +120,7 @@ impl Assumption {
             Self::NothingFound => "nothing_found",
             Self::Handshake => "handshake_succeeds",
             Self::Answered => "answered_200",
+            Self::NoTime => "no_time",
         }
     }
 
@@ -112,8 +131,19 @@ impl Assumption {
             Self::NothingFound => "the rule set finds nothing: this command has none",
             Self::Handshake => "the TLS handshake succeeds",
             Self::Answered => "the server answers 200 without a body (change it with `--response FILE`)",
+            Self::NoTime => {
+                "nobody says what time it is, without which tokens and signatures that have times do not pass (give \
+                 it with `--now TIME`)"
+            }
         }
     }
+}
+
+/// True if a run was refused by an action that checks times, and the call does not say what time it is.
+pub(crate) fn lacks_time(run: &Run<'_>, outcome: Outcome, args: &Eval) -> bool {
+    let refused = outcome.by().filter(|_| outcome.kind() == OutcomeKind::Deny);
+    let action = refused.and_then(|by| run.program().action(by));
+    args.now.is_none() && action.is_some_and(|action| action.checks_times())
 }
 
 /// The way through the endpoints of a configuration.

@@ -30,7 +30,7 @@ pub(crate) use test::{Test, TestFormat};
 #[command(name = "policy", version, about, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 success, 1 a negative answer (findings, denied, not found), 2 a usage error or an \
-unreadable file, 3 an internal error.\nWithout a command: lint everything below the current folder."
+unreadable file, 3 an internal error or an output that cannot be written.\nWithout a command: lint everything below the current folder."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]

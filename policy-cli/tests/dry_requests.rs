@@ -159,6 +159,24 @@ fn flags_replace_what_a_file_says() {
 }
 
 #[test]
+fn a_length_that_is_not_that_of_the_body_is_said() {
+    let folder = folder();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    write("five.yml", "method: POST\nurl: https://a.example/\nheaders: {content-length: '5'}\nbody: abc\n");
+    let flags = |length: &'static str| ["--url", "https://a.example/", "-d", "abc", "-H", length];
+    let note = "note: the request's `content-length` says 5, and its body has 3 bytes\n";
+    for (args, expected) in [
+        (&flags("content-length: 5")[..], note),
+        (&["--request", "five.yml"], note),
+        (&["--request", "five.yml", "-d", "abcde"], ""),
+        (&flags("content-length: 3"), ""),
+    ] {
+        let (code, _, err) = eval(folder.path(), &[&["web.yml", "--has-upstream"], args].concat());
+        assert_eq!((code, &*err), (Some(0), expected), "{args:?}");
+    }
+}
+
+#[test]
 fn all_secrets_are_named_at_once() {
     let folder = folder();
     let url = ["secrets.yml", "--url", "https://a.example/", "--has-upstream"];
@@ -301,5 +319,100 @@ fn findings_show_neither_users_nor_queries() {
             let (code, out, err) = eval(folder.path(), &["web.yml", "--request", "odd.yml"]);
             assert!(code == Some(2) && !format!("{out}{err}").contains("sesame"), "{text}: {out}{err}");
         }
+    }
+}
+
+/// The condition has no value for an event without a number.
+#[test]
+fn the_event_that_ends_a_stream_is_named() {
+    let folder = folder();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    let policy = "on_event_stream_message:
+- actions: [{type: sse-find-replace, config: {replacements: [{from: '[0-9x]', to: 'n'}]}}]
+- expressions: [\"int(actions.ngrok.sse_find_replace.replacements[0].matched_content) > 5\"]
+  actions: [{type: sse-find-replace, config: {replacements: [{from: large, to: small}]}}]
+";
+    write("stream.yml", policy);
+    let url = ["stream.yml", "--url", "https://a.example/", "--response", "events.yml"];
+    let (some, none) = ("and the client got what came before:", "and no event was sent");
+    for (events, ended, kept) in [
+        (["1", "x", "2"], Some((2, some)), 1),
+        (["x", "1", "2"], Some((1, none)), 0),
+        (["1", "2", "3"], None, 3),
+    ] {
+        let body = events.map(|event| format!("data: {event}\\n\\n")).concat();
+        write("events.yml", &format!("headers: {{content-type: text/event-stream}}\nbody: \"{body}\"\n"));
+        let (code, out, err) = eval(folder.path(), &url);
+        let ended = ended
+            .map_or_else(String::new, |(event, rest)| format!("; event {event} ended the stream, {rest}"));
+        assert!(code == Some(0) && out.contains(&format!("  answered 200{ended}\n")), "{out}{err}");
+        assert_eq!(out.matches("| data: n").count(), kept, "{out}");
+    }
+}
+
+/// What is shown of a request that goes on differs from what came in; each action shows what it did.
+#[test]
+fn what_is_changed_back_is_no_difference() {
+    let folder = folder();
+    let policy = "on_http_request:
+- actions:
+  - {type: add-headers, config: {headers: {x-a: one}}}
+  - {type: remove-headers, config: {headers: [x-a]}}
+";
+    fs::write(folder.path().join("p.yml"), policy).expect("written");
+    let said = |more: &[&str]| {
+        let base = ["p.yml", "--url", "https://a.example/", "--has-upstream"];
+        eval(folder.path(), &[&base[..], more].concat()).1
+    };
+    assert!(!said(&[]).contains("x-a"));
+    assert!(said(&["--format", "json"]).contains("\"headers\":[]"));
+    let explained = said(&["--explain"]);
+    assert!(explained.contains("      + x-a: one\n") && explained.contains("      - x-a\n"), "{explained}");
+    assert_eq!(explained.matches("x-a").count(), 2, "{explained}");
+    assert!(said(&["-H", "X-A: two"]).contains("  - x-a\n"));
+}
+
+/// A token that has an end needs the time; keys are given by flags.
+#[test]
+fn tokens_name_the_flags_that_they_need() {
+    const TOKEN: &str = "x-token: eyJhbGciOiAiRVMyNTYiLCAidHlwIjogIkpXVCJ9.\
+        eyJpc3MiOiAiaHR0cHM6Ly9pZC5leGFtcGxlLmNvbS8iLCAiZXhwIjogMjAwMDAwMDAwMH0.\
+        MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMA";
+    let folder = folder();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    let policy = "on_http_request:
+- actions:
+  - type: jwt-validation
+    config:
+      issuer: {allow_list: [{value: https://id.example.com/}]}
+      http: {tokens: [{type: jwt, method: header, name: x-token}]}
+      jws: {allowed_algorithms: [ES256], keys: {sources: {additional_jkus: [https://id.example.com/keys]}}}
+";
+    write("jwt.yml", policy);
+    let agent = format!(
+        "version: 3\nagent: {{}}\nendpoints:\n- name: web\n  url: https://a.example\n  upstream: {{url: 80}}\n  \
+         traffic_policy:\n    {}\n",
+        policy.trim_end().replace('\n', "\n    ")
+    );
+    write("ngrok.yml", &agent);
+    write("none.json", "{\"keys\": []}");
+    write("page.json", "<html>");
+    let keys = |file: &str| format!("https://id.example.com/keys={file}");
+    for file in ["jwt.yml", "ngrok.yml"] {
+        let with = |more: &[&str]| {
+            eval(folder.path(), &[&[file, "--url", "https://a.example/", "-H", TOKEN][..], more].concat())
+        };
+        let (code, out, err) = with(&[]);
+        assert!(code == Some(0) && out.contains("(give it with `--now TIME`)"), "{file}: {out}{err}");
+        let now = ["--now", "2026-01-31T12:00:00Z"];
+        let (code, _, err) = with(&now);
+        assert!(
+            code == Some(2) && err.contains("add `--keys https://id.example.com/keys=FILE`"),
+            "{file}: {err}"
+        );
+        let (code, out, err) = with(&[&now[..], &["--keys", &keys("none.json")]].concat());
+        assert!(code == Some(0) && !out.contains("--now"), "{file}: {out}{err}");
+        let (code, _, err) = with(&[&now[..], &["--keys", &keys("page.json")]].concat());
+        assert!(code == Some(2) && err.contains("--keys: `page.json` is no set of keys"), "{file}: {err}");
     }
 }

@@ -7,7 +7,7 @@ use policy_core::catalog;
 use policy_core::diagnostic::did_you_mean;
 
 use crate::cli::Explain;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, after_output};
 
 /// Runs `policy explain`.
 pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
@@ -25,7 +25,6 @@ pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
         return Err(Failure::Usage(format!("unknown diagnostic or action `{}`; {hint}", args.code)));
     };
     let mut out = anstream::stdout().lock();
-    out.write_all(page.as_bytes())?;
-    out.flush()?;
-    Ok(Exit::Success)
+    let written = out.write_all(page.as_bytes()).and_then(|()| out.flush());
+    after_output(written, Exit::Success)
 }

@@ -197,6 +197,9 @@ struct Details<'a> {
     /// Of a request: what the client is answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     response: Option<ResponseShape<'a>>,
+    /// The event that ended a stream of events, counted from 1: the response has those before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_by_event: Option<usize>,
     /// Of a request that goes on: what differs in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     request: Option<RequestShape<'a>>,
@@ -394,6 +397,7 @@ fn details(answer: &Answer) -> Details<'_> {
             upstream: way.upstream.as_deref(),
         }),
         response: answer.request.as_ref().and_then(|request| request.response.as_ref()).map(response),
+        ended_by_event: answer.ended_by_event,
         request: answer.request.as_ref().filter(|_| answer.admitted).map(|request| RequestShape {
             url: request.url.as_deref(),
             headers: request.headers.iter().map(|(name, values)| HeaderShape { name, values }).collect(),

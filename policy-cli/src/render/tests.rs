@@ -245,8 +245,11 @@ pub(crate) fn junit(out: &mut impl Write, suites: &Suites, only_failures: bool) 
         shown.add_test_case(TestCase::new("is usable", status));
         report.add_test_suite(shown);
     }
-    report.serialize(&mut *out).map_err(io::Error::other)?;
-    writeln!(out)
+    // In memory first: the errors of the library do not say that a reader has gone.
+    let mut text = Vec::new();
+    report.serialize(&mut text).map_err(io::Error::other)?;
+    text.push(b'\n');
+    out.write_all(&text)
 }
 
 /// What did not hold, where that stands, and why the policy decides so.

@@ -188,7 +188,19 @@ pub(crate) fn request(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
         changed(out, request)?;
     }
     if let Some(response) = &request.response {
-        writeln!(out, "  answered {}", response.status)?;
+        match answer.ended_by_event {
+            None => writeln!(out, "  answered {}", response.status)?,
+            Some(1) => writeln!(
+                out,
+                "  answered {}; event 1 ended the stream, and no event was sent",
+                response.status
+            )?,
+            Some(event) => writeln!(
+                out,
+                "  answered {}; event {event} ended the stream, and the client got what came before:",
+                response.status
+            )?,
+        }
         for (name, value) in response.headers.iter() {
             writeln!(out, "    {name}: {}", printable(value))?;
         }

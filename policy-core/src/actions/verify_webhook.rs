@@ -249,6 +249,10 @@ impl Execute for VerifyWebhook {
         }
     }
 
+    fn checks_times(&self) -> bool {
+        true
+    }
+
     fn refusal(&self) -> HttpRefusal {
         let status = challenge(self.provider.value).map_or(403, Challenge::refusal);
         HttpRefusal { status, code: Some(ngrok::ERR_NGROK_3204) }

@@ -492,6 +492,12 @@ impl<'p> ActionRef<'p> {
         self.program.lists.get(at).map(|(_, list)| &**list)
     }
 
+    /// True if it checks times, and refuses what has some where the host does not know what time it is.
+    #[must_use]
+    pub fn checks_times(self) -> bool {
+        self.program.step(self.id).is_some_and(|step| step.checks_times())
+    }
+
     /// The endpoint that it forwards to, if that is the same for every connection.
     #[must_use]
     pub fn literal_target(self) -> Option<&'p EndpointUrl> {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use super::listeners::check_public_addresses;
-use super::{INVALID_LISTEN, INVALID_UPSTREAM};
+use super::{INVALID_LISTEN, INVALID_UPSTREAM, NotServed};
 use crate::actions::{no_port, not_internal, too_deep, url_diagnostic};
 use crate::compile::not_supported;
 use crate::diagnostic::{Diagnostic, shorten};
@@ -63,9 +63,16 @@ impl Kind for TcpUrl {
                 return None;
             }
         };
-        if url.scheme() != Scheme::Tcp {
+        if NotServed::check(url.scheme()).is_err() {
             let what = format!("`{}://` on an edge", url.scheme().name());
-            reader.report(not_supported(text.span, &what, "use a `tcp://` URL"));
+            let help = match url.scheme() {
+                Scheme::Http | Scheme::Https => {
+                    "use a `tcp://` URL; policies for requests are tried by `policy eval` and `policy test`, on an \
+                     `ngrok.yml` or a policy by itself"
+                }
+                Scheme::Tls | Scheme::Tcp => "use a `tcp://` URL",
+            };
+            reader.report(not_supported(text.span, &what, help));
             return None;
         }
         if url.port().is_none() {

@@ -125,6 +125,11 @@ pub(crate) trait Execute: fmt::Debug + Send + Sync {
         false
     }
 
+    /// True if it checks times, and refuses what has some where the host does not know what time it is.
+    fn checks_times(&self) -> bool {
+        false
+    }
+
     /// True if nothing after it runs, whatever the connection and the host's answer.
     fn ends(&self) -> bool {
         match self.always() {

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use policy_core::diagnostic::Diagnostics;
+use policy_core::cel::{TextMap, Value};
+use policy_core::diagnostic::{Diagnostics, printable};
 use policy_core::message::{Request, Response};
 use policy_core::requests::{load_request, load_response};
 use policy_core::source::Source;
 
 use crate::cli::Eval;
-use crate::exit::Failure;
+use crate::exit::{Failure, note};
 use crate::files;
 use crate::render::text::say_findings;
 
@@ -21,6 +22,16 @@ pub(super) type KeySets = Vec<(String, Arc<str>)>;
 pub(super) fn key_sets(args: &Eval) -> Result<KeySets, Failure> {
     let read = |(url, path): &(String, PathBuf)| {
         let given = files::read(path)?;
+        let is_set = Value::from_json(given.source.text()).is_ok_and(|set| match set {
+            Value::Map(set) => matches!(set.get(&Value::text("keys")), Some(Value::List(_))),
+            _ => false,
+        });
+        if !is_set {
+            return Err(Failure::Usage(format!(
+                "--keys: `{}` is no set of keys: it is to be a JSON object with a list `keys`",
+                given.source.name()
+            )));
+        }
         Ok((url.clone(), Arc::from(given.source.text())))
     };
     args.keys.iter().map(read).collect()
@@ -63,9 +74,20 @@ pub(super) fn request(args: &Eval) -> Result<Option<Request>, Failure> {
     if let Some(body) = body(args)? {
         request.body = body;
     }
+    note_length(&request);
     request.add_host();
     request.header_received = request.header_received.or(args.now);
     Ok(Some(request))
+}
+
+/// Says that a request is not as long as it says: servers refuse it or wait for the rest.
+fn note_length(request: &Request) {
+    let has = request.body.len();
+    let Some(said) = request.headers.get("content-length", 0) else { return };
+    if said.parse() != Ok(has) {
+        let said = printable(said);
+        note(&format!("the request's `content-length` says {said}, and its body has {has} bytes"));
+    }
 }
 
 /// The response that the upstream is said to give.

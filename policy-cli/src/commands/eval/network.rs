@@ -372,6 +372,7 @@ impl<'n> Ingress<'n> {
                 hops: trail.into_iter().map(|(url, _)| url).collect(),
                 upstream,
             }),
+            ended_by_event: None,
             request: None,
             steps: seen.steps,
         })

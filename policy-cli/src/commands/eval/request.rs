@@ -13,7 +13,7 @@ use super::known::EvalInputs;
 use super::missing;
 use super::single::{Policy, disagree};
 use super::world::World;
-use crate::answer::{Answer, RequestAnswer, Run, http_words, performed};
+use crate::answer::{Answer, Assumption, RequestAnswer, Run, http_words, lacks_time, performed};
 use crate::cli::{Eval, Target, TargetState};
 use crate::exit::Failure;
 use crate::render;
@@ -112,7 +112,10 @@ impl Policy {
         }
         answer.effects = effects;
         answer.assumed = world.assumed();
-        answer.request = Some(sent);
+        answer.request = Some(match &known.request {
+            Some(received) => sent.without_equal(received),
+            None => sent,
+        });
         answer.steps = steps;
         Ok(answer)
     }
@@ -131,13 +134,14 @@ impl Policy {
         let (mark, body) = body.split_at_checked(mark).unwrap_or_default();
         response.body.extend_from_slice(mark);
         let mut ended = None;
-        for event in events(body) {
+        for (at, event) in events(body).enumerate() {
             world.set_event(event);
             let phased = self.phase(Phase::OnEventStreamMessage, facts, states, world)?;
             steps.extend(explained(&phased.run, phased.outcome, Phase::OnEventStreamMessage, args)?);
             if phased.outcome != Outcome::Upstream {
                 let mut answer = self.answer(&phased.run, phased.outcome, args, (None, Vec::new()));
                 in_http_words(&mut answer, &phased);
+                answer.ended_by_event = Some(at + 1);
                 ended = Some(answer);
                 break;
             }
@@ -170,6 +174,9 @@ impl Policy {
         let sent = answered(&run);
         if outcome != as_written || answered(&decided) != sent {
             return Err(disagree(outcome.kind(), as_written.kind(), run.is_out_of_steps()));
+        }
+        if lacks_time(&run, outcome, world.args) {
+            world.assumes(Assumption::NoTime);
         }
         match world.missing([program]).or_else(|| missing::message(&run)) {
             Some(message) => Err(Failure::Usage(message)),

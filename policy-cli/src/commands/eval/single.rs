@@ -183,6 +183,7 @@ impl Policy {
             draws: Vec::new(),
             all_drawn: true,
             way: None,
+            ended_by_event: None,
             request: None,
             steps,
         }

@@ -29,7 +29,7 @@ const LOGIN_PATH: &str = "/ngrok/login";
 /// The world of one question.
 pub(super) struct World<'a> {
     known: &'a EvalInputs,
-    args: &'a Eval,
+    pub(super) args: &'a Eval,
     /// What the response's rules read as its body.
     response: RefCell<Arc<[u8]>>,
     /// The event that the rules for events read.

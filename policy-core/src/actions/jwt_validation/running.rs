@@ -191,6 +191,10 @@ impl Execute for JwtValidation {
         run.refuse(response)
     }
 
+    fn checks_times(&self) -> bool {
+        true
+    }
+
     fn refusal(&self) -> HttpRefusal {
         HttpRefusal { status: 401, code: Some(ngrok::ERR_NGROK_3401) }
     }

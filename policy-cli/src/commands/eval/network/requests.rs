@@ -14,7 +14,7 @@ use super::super::request::{is_event_stream, request_answer};
 use super::super::single::disagree;
 use super::super::world::World;
 use super::{Budget, Ingress, Map, Seen};
-use crate::answer::{Answer, Assumption, RequestAnswer, Route, http_words, words};
+use crate::answer::{Answer, Assumption, RequestAnswer, Route, http_words, lacks_time, words};
 use crate::cli::{Eval, Target, TargetState};
 use crate::exit::Failure;
 
@@ -31,6 +31,7 @@ impl Ingress<'_> {
         args: &Eval,
     ) -> Result<Answer, Failure> {
         self.check_takes()?;
+        let received = request;
         let request = request.facts().map_err(|error| Failure::Usage(format!("--url: {error}")))?;
         let (world, map) = (World::new(known, args), Map::new(self.network, &args.target, Vec::new()));
         let servers = Servers { known, args, world: &world };
@@ -49,7 +50,12 @@ impl Ingress<'_> {
             return Err(Failure::Usage(message));
         }
         let mut seen = Seen::new(self.entry_name(), args);
-        written.each_run(|passage, phase, run| seen.run(passage, phase, run));
+        written.each_run(|passage, phase, run| {
+            if run.outcome().is_some_and(|outcome| lacks_time(run, outcome, args)) {
+                world.assumes(Assumption::NoTime);
+            }
+            seen.run(passage, phase, run);
+        });
         let admitted = written.is_admitted() && verdict.decision.is_admitted();
         let mut answer = self.answer(verdict, written.trail(), admitted, (seen, &map))?;
         // Which endpoint of a pool is drawn may change what is counted: other draws are not tried.
@@ -61,7 +67,7 @@ impl Ingress<'_> {
             (decision, _) => http_words(decision, None, status),
         };
         answer.assumed = world.assumed();
-        answer.request = Some(sent);
+        answer.request = Some(sent.without_equal(received));
         Ok(answer)
     }
 
