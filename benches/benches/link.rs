@@ -71,7 +71,6 @@ impl Site {
                 identity.clone(),
                 AgentSettings {
                     listen: (Ipv4Addr::LOCALHOST, 0).into(),
-                    name: "localhost".into(),
                     tls: shown.server_config(),
                     restrict_ips: None,
                     auth_timeout: MINUTE,
@@ -80,7 +79,7 @@ impl Site {
                     max_agents_per_authtoken: max_agents,
                     max_endpoints: 100,
                     max_streams: 4_096,
-                    public_ports: None,
+                    public: None,
                     public_listen: Vec::new(),
                     policies: forwarder::edge::PolicyLimits::default(),
                 },
