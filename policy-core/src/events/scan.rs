@@ -27,11 +27,17 @@ pub struct Text<'l> {
 impl<'l> Text<'l> {
     /// The text; lent unless it has escapes. `None` if an escape is half of a character.
     #[must_use]
+    #[inline]
     pub fn get(self) -> Option<Cow<'l, str>> {
         match self.escaped {
             false => Some(Cow::Borrowed(self.raw)),
-            true => serde_json::from_str(&format!("\"{}\"", self.raw)).ok().map(Cow::Owned),
+            true => self.unescaped().map(Cow::Owned),
         }
+    }
+
+    #[cold]
+    fn unescaped(self) -> Option<String> {
+        serde_json::from_str(&format!("\"{}\"", self.raw)).ok()
     }
 
     /// As it is written, escapes included.

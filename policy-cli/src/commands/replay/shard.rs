@@ -4,8 +4,9 @@
 //! was found for one is looked up for the next.
 
 use std::collections::HashMap;
-use std::io::BufRead;
 
+use foldhash::fast::RandomState;
+use memchr::memchr;
 use policy_core::compile::Program;
 use policy_core::diagnostic::cut;
 use policy_core::events::{Event, Line, Text, read_event};
@@ -120,10 +121,12 @@ impl<'b> Iterator for Lines<'b> {
 
     fn next(&mut self) -> Option<&'b [u8]> {
         let all = self.0;
-        // Reading from a slice cannot fail.
-        let length = self.0.skip_until(b'\n').ok().filter(|length| *length > 0)?;
-        let line = all.get(..length)?;
-        Some(line.strip_suffix(b"\n").unwrap_or(line))
+        if all.is_empty() {
+            return None;
+        }
+        let end = memchr(b'\n', all).unwrap_or(all.len());
+        self.0 = all.get(end + 1..).unwrap_or_default();
+        all.get(..end)
     }
 }
 
@@ -180,7 +183,7 @@ fn count(tally: &mut Tally, event: &Event<'_>, found: &Finding, once: Count) {
 /// What was found for events that say the same.
 struct Kept<'a> {
     entries: ClassEntries<'a>,
-    places: HashMap<Box<[u8]>, usize>,
+    places: HashMap<Box<[u8]>, usize, RandomState>,
     /// What was found, by place; the first is what was found last, if it is not kept.
     found: Vec<Finding>,
     key: Vec<u8>,
@@ -190,7 +193,7 @@ impl<'a> Kept<'a> {
     fn new(program: &'a Program) -> Option<Self> {
         Some(Self {
             entries: ClassEntries::new(program)?,
-            places: HashMap::new(),
+            places: HashMap::default(),
             found: vec![Finding::Same],
             key: Vec::new(),
         })
