@@ -50,7 +50,7 @@ impl Hidden {
             return HIDDEN_SECRET.into();
         }
         let mut spans: Vec<Range<usize>> = self.inside.iter().flat_map(|form| places(text, form)).collect();
-        spans.extend(text.strip_suffix('…').and_then(|cut| self.begun(cut)));
+        spans.extend(text.match_indices('…').filter_map(|(at, _)| self.begun(text.get(..at)?)));
         if spans.is_empty() {
             return text.into();
         }
@@ -87,9 +87,9 @@ impl Hidden {
         }
     }
 
-    /// Takes them out of bytes that are a text.
+    /// Takes them out of bytes, which lose what is no text if there is one in them.
     pub(crate) fn bytes(&self, bytes: &mut Vec<u8>) {
-        if let Ok(Cow::Owned(shown)) = std::str::from_utf8(bytes).map(|text| self.shown(text)) {
+        if let Cow::Owned(shown) = self.shown(&String::from_utf8_lossy(bytes)) {
             *bytes = shown.into_bytes();
         }
     }
@@ -113,7 +113,7 @@ impl Hidden {
     }
 }
 
-/// Where a form stands in a text, also where it overlaps itself. O(text).
+/// Where a form stands in a text, also where it overlaps itself. O(text), but for one that overlaps itself often.
 fn places<'t>(text: &'t str, form: &'t str) -> impl Iterator<Item = Range<usize>> + 't {
     let mut from = 0;
     std::iter::from_fn(move || {
@@ -149,7 +149,7 @@ mod tests {
         }
         let mut bytes = b"abcdef \xff".to_vec();
         hidden(&["abcdef"]).bytes(&mut bytes);
-        assert_eq!(bytes, b"abcdef \xff", "it is no text");
+        assert_eq!(bytes, "(secret) \u{fffd}".as_bytes());
     }
 
     #[test]
@@ -165,6 +165,7 @@ mod tests {
         assert_eq!(hidden(&["abcdefgh"]).shown("key abcdef…"), "key (secret)…");
         assert_eq!(hidden(&["abcdabcdef"]).shown("abcdabcdabcd…"), "abcd(secret)…");
         assert_eq!(hidden(&["abcdefgh"]).shown("key abcdef"), "key abcdef", "it was not cut");
+        assert_eq!(hidden(&["abcdefgh"]).shown("`abcdef…` is none"), "`(secret)…` is none");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) struct Suites {
 /// A file of the call that could not be used.
 #[derive(Debug)]
 pub(crate) struct Unusable {
-    /// Its name, if a file is there at all.
+    /// Its name; words for what no file was found for.
     pub(crate) file: String,
     /// What has been said of it.
     pub(crate) message: String,

@@ -86,8 +86,8 @@ fn changes_are_grouped_and_end_the_call() {
         "9 lines read, 9 events decided",
         "5  as before",
         "2  192.0.2.0/24  tcp://a.internal:22 → deny by rule `office` at p.yml:4:12; first: line 5",
-        "1  198.51.100.0/24  deny → tcp://a.internal:22 by rule `office` at p.yml:5:12; first: line 7",
-        "1  203.0.113.0/24  tcp://c.internal:22 → tcp://a.internal:22",
+        "1  198.51.100.0/24  deny → tcp://a.internal:22 (not asked: the target's own policy) by rule `office` at p.yml:5:12; first: line 7",
+        "1  203.0.113.0/24  tcp://c.internal:22 → tcp://a.internal:22 (not asked",
     ] {
         assert!(shown.contains(line), "{line}\n{shown}");
     }

@@ -1,8 +1,8 @@
 //! Network: the endpoints of configurations, as a connection finds them: of an edge, of an agent, or of an edge with the
 //! agents that are connected to it.
 //!
-//! It is what a [`Journey`](crate::journey::Journey) goes through where nothing runs: in dry runs, in tests, in events that
-//! are decided again and in proofs. What agents bring online an edge admits or refuses here by the rules of the edge
+//! It is what a [`Journey`](crate::journey::Journey) goes through where nothing runs: in dry runs, in tests, and for events
+//! that are decided again. What agents bring online an edge admits or refuses here by the rules of the edge
 //! itself ([`Claim`], [`NotServed`], [`PublicAddresses`], [`Program::unknown_facts`]).
 
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::facts::Fact;
 use crate::journey::{Endpoints, Policy, Serving};
 use crate::resolve::UrlMap;
 use crate::source::Span;
-use crate::url::{Binding, EndpointUrl};
+use crate::url::{Binding, EndpointUrl, Scheme};
 
 /// The endpoints of configurations.
 ///
@@ -68,6 +68,8 @@ pub struct NetworkEndpoint {
     pub span: Option<Span>,
     /// Its URL, if the configuration says it; may be a wildcard.
     pub url: Option<EndpointUrl>,
+    /// Its protocol, also where its URL is left to the service.
+    pub scheme: Option<Scheme>,
     /// How it takes its URL.
     pub claim: Claim,
     /// Its policy, or why that does not run.
@@ -90,6 +92,10 @@ pub struct Withheld(Box<str>);
 pub enum NotOnline {
     /// No edge serves its protocol.
     NotServed(NotServed),
+    /// The agent has as many online as it may have (`limits.max_endpoints_per_agent`).
+    NoRoom(usize),
+    /// It has no kubernetes binding.
+    Kubernetes,
     /// It gives agents no public addresses.
     NoPublicAddresses,
     /// Others than this one.
@@ -102,15 +108,6 @@ pub enum NotOnline {
 pub enum ConnectError {
     /// The edge takes no agents.
     NoAgents,
-    /// The configuration has more endpoints than an agent may have.
-    TooMany {
-        /// The agent's configuration.
-        file: Arc<str>,
-        /// How many it has.
-        has: usize,
-        /// How many an agent may have.
-        most: usize,
-    },
     /// Another endpoint has a URL of one.
     Taken {
         /// The endpoint, with its file.
@@ -194,6 +191,7 @@ impl Network {
             name: endpoint.name.value.clone(),
             span: Some(endpoint.name.span),
             url: endpoint.url.value.given().cloned(),
+            scheme: Some(endpoint.url.value.scheme()),
             claim: Claim { binding: endpoint.binding, pooling: endpoint.pooling_enabled },
             policy: policy(endpoint.policy.as_ref()),
             upstream: Some(endpoint.upstream.value.to_string().into()),
@@ -203,6 +201,7 @@ impl Network {
         let mut endpoints: Vec<_> = endpoints.collect();
         endpoints.extend(config.tunnels.iter().map(|tunnel| NetworkEndpoint {
             name: tunnel.name.value.clone(),
+            scheme: tunnel.scheme,
             span: Some(tunnel.name.span),
             policy: policy(tunnel.policy.as_ref()),
             upstream: Some(tunnel.upstream.value.to_string().into()),
@@ -232,19 +231,11 @@ impl Network {
     /// # Errors
     /// [`ConnectError`]; then some of its endpoints may be online.
     pub fn connect(&mut self, agent: Self) -> Result<(), ConnectError> {
-        let Some(AgentRules { max_endpoints, public }) = self.agents.clone() else {
-            return Err(ConnectError::NoAgents);
-        };
-        let has = agent.endpoints.len();
-        match agent.endpoints.first() {
-            Some(first) if has > max_endpoints => {
-                let file = Arc::clone(&first.file);
-                return Err(ConnectError::TooMany { file, has, most: max_endpoints });
-            }
-            _ => {}
-        }
+        let Some(rules) = self.agents.clone() else { return Err(ConnectError::NoAgents) };
+        let mut online = 0;
         for mut endpoint in agent.endpoints {
-            endpoint.refused = endpoint.why_refused(public.as_ref());
+            endpoint.refused = endpoint.why_refused(&rules, online);
+            online += usize::from(endpoint.refused.is_none());
             endpoint.withhold_unknown_facts();
             if endpoint.refused.is_none() {
                 self.check_free(&endpoint)?;
@@ -368,6 +359,7 @@ impl NetworkEndpoint {
             name: Box::default(),
             span: None,
             url: None,
+            scheme: None,
             claim: Claim { binding, pooling: false },
             policy: None,
             upstream: None,
@@ -382,13 +374,19 @@ impl NetworkEndpoint {
         self.claim.binding == Binding::Internal
     }
 
-    fn why_refused(&self, public: Option<&PublicAddresses>) -> Option<NotOnline> {
-        let served = self.url.as_ref().map_or(Ok(()), |url| NotServed::check(url.scheme()));
-        if let Err(why) = served {
+    /// Why an edge refuses it, in the order in which one looks; `online` of its agent are there already.
+    fn why_refused(&self, rules: &AgentRules, online: usize) -> Option<NotOnline> {
+        if let Err(why) = self.scheme.map_or(Ok(()), NotServed::check) {
             return Some(NotOnline::NotServed(why));
         }
-        if self.is_internal() {
-            return None;
+        if online >= rules.max_endpoints {
+            return Some(NotOnline::NoRoom(rules.max_endpoints));
+        }
+        let public = rules.public.as_ref();
+        match self.claim.binding {
+            Binding::Internal => return None,
+            Binding::Kubernetes => return Some(NotOnline::Kubernetes),
+            Binding::Public => {}
         }
         let Some(public) = public else { return Some(NotOnline::NoPublicAddresses) };
         let url = self.url.as_ref().filter(|url| !public.has(url))?;
@@ -431,6 +429,10 @@ impl fmt::Display for NotOnline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotServed(why) => why.fmt(f),
+            Self::NoRoom(most) => {
+                write!(f, "an agent may have {most} endpoints online (`limits.max_endpoints_per_agent`)")
+            }
+            Self::Kubernetes => f.write_str("the edge has no kubernetes binding"),
             Self::NoPublicAddresses => f.write_str("the edge has no `public_tcp_ports`"),
             Self::NotAmong(url, public) => {
                 write!(f, "{url} is no address that agents may have there: these are {public}")
@@ -443,11 +445,6 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoAgents => f.write_str("the edge takes no agents; its configuration has no `agents`"),
-            Self::TooMany { file, has, most } => write!(
-                f,
-                "`{}` has {has} endpoints, and the edge lets an agent have {most} (`limits.max_endpoints_per_agent`)",
-                printable(file)
-            ),
             Self::Taken { endpoint, by, url, why } => {
                 let why = match why {
                     None => "",

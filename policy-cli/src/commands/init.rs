@@ -55,6 +55,8 @@ pub(crate) fn run(args: &Init) -> Result<Exit, Failure> {
 fn word(folder: &Path) -> String {
     let folder = match shown(folder) {
         folder if folder.is_empty() => ".".to_owned(),
+        // No flag.
+        folder if folder.starts_with('-') => format!("./{folder}"),
         folder => folder,
     };
     let is_plain = |c: char| c.is_alphanumeric() || "-_./,+@%:=".contains(c);
@@ -212,8 +214,12 @@ impl Made {
         let around = folder.ancestors().filter(|folder| !folder.as_os_str().is_empty());
         let missing: Vec<_> = around.take_while(|folder| !folder.exists()).collect();
         for folder in missing.into_iter().rev() {
-            fs::create_dir(folder)?;
-            self.folders.push(folder.to_owned());
+            match fs::create_dir(folder) {
+                Ok(()) => self.folders.push(folder.to_owned()),
+                // By another name, or by somebody else.
+                Err(_) if folder.is_dir() => {}
+                Err(error) => return Err(error),
+            }
         }
         // Says what is in the way if it is no folder.
         fs::create_dir_all(folder)

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Test) -> Result<Exit, Failure> {
         files.into_iter().partition(|file| file.named || is_test(&file.path));
     let mut suites = Suites::default();
     for failure in failures {
-        suites.unusable.push(unusable("", failure)?);
+        suites.unusable.push(unusable("files of the call", failure)?);
     }
     let mut tested = HashSet::new();
     let mut loaded = Vec::new();

@@ -106,9 +106,9 @@ impl Claim {
     pub fn beside(self, other: Self) -> Result<(), Taken> {
         match (self.binding, other.binding) {
             (one, other) if one != other => Err(Taken::Binding),
-            (Binding::Public, _) => Err(Taken::Public),
-            _ if self.pooling && other.pooling => Ok(()),
-            _ => Err(Taken::NotPooled),
+            (Binding::Internal, _) if self.pooling && other.pooling => Ok(()),
+            (Binding::Internal, _) => Err(Taken::NotPooled),
+            (Binding::Public | Binding::Kubernetes, _) => Err(Taken::Public),
         }
     }
 }

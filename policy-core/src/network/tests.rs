@@ -79,11 +79,17 @@ fn what_an_edge_refuses_of_an_agent_is_refused() {
                     the endpoint `tcp://own.internal:22` of `edge.yml` serves tcp://own.internal:22";
     assert_eq!(refused.to_string(), expected);
 
-    let others = [A, "{name: c, url: 'tcp://c.internal:22', upstream: {url: 22}}"];
-    edge(EDGE).connect(agent(&others)).expect("two are permitted");
-    let third = "{name: d, url: 'tcp://d.internal:22', upstream: {url: 22}}";
-    let refused = edge(EDGE).connect(agent(&[others[0], others[1], third])).expect_err("and no more");
-    assert_eq!(refused, ConnectError::TooMany { file: "ngrok.yml".into(), has: 3, most: 2 });
+    // What is over the number is refused, and what is refused for another reason counts as none.
+    let web = "{name: web, url: 'https://', upstream: {url: 80}}";
+    let others =
+        ["c", "d"].map(|it| format!("{{name: {it}, url: 'tcp://{it}.internal:22', upstream: {{url: 22}}}}"));
+    let mut network = edge(EDGE);
+    network.connect(agent(&[web, A, &others[0], &others[1]])).expect("told");
+    let refused: Vec<_> = network.endpoints().iter().skip(2).map(|it| it.refused.clone()).collect();
+    assert!(
+        matches!(&refused[..], [Some(NotOnline::NotServed(_)), None, None, Some(NotOnline::NoRoom(2))]),
+        "{refused:?}"
+    );
 
     let mut network = edge(EDGE);
     network

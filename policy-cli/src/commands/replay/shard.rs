@@ -142,17 +142,13 @@ fn find(asked: &ReplayInputs<'_>, event: &Event<'_>) -> (Finding, Option<ActionI
         Err(why) => return (Finding::Undecided(why), None),
     };
     let list_of = new.list_of;
-    let mut found = match asked.old {
+    let found = match asked.old {
         None => with_event(event, &new, asked.new.is_one_policy),
         Some(old) => match old.decide(event, asked.given) {
             Ok(old) => with_old(&old, &new),
             Err(why) => Finding::Undecided(why),
         },
     };
-    // Of one policy no target's is known.
-    if let (true, Finding::Changed(changed)) = (asked.new.is_one_policy, &mut found) {
-        changed.target_not_asked = false;
-    }
     (found, list_of)
 }
 

@@ -156,13 +156,15 @@ impl Loaded {
                 // Which targets there are is a question of each case.
                 let call = Eval { target: Vec::new(), ..self.call(asked, None, None) };
                 let subject = of_case(eval::subject(&call))?;
-                first = first.or(Some(case)).filter(|_| subject.is_err());
+                if let (None, Err(why)) = (&first, &subject) {
+                    first = Some((case, why.clone()));
+                }
                 place.insert(subject);
             }
         }
         // If nobody can be asked it is the file that cannot be used.
         let none = read.subjects.values().all(Result::is_err);
-        if let (true, Some(case), Some(Err(why))) = (none, first, read.subjects.values().next()) {
+        if let (true, Some((case, why))) = (none, first) {
             let (file, Position { line, .. }) = (self.name(), self.position(case.name.span));
             let name = printable(&case.name.value);
             return Err(Failure::Usage(format!("{file}:{line} `{name}`: {why}{HINT}")));

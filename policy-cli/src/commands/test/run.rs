@@ -95,6 +95,10 @@ fn unmet(
         counts.set_now(now);
         if let Some(why) = file.why_not(&step.asked) {
             blessing.iter_mut().for_each(|blessing| blessing.refuse());
+            if out.len() >= MAX_UNMET {
+                out.push(Unmet { at: file.position(step.span), asked: None, what: What::More });
+                return Ok(out);
+            }
             let what = What::NotAsked(format!("{why}{HINT}"));
             out.push(Unmet { at: file.position(step.span), asked: None, what });
             continue;
