@@ -178,13 +178,12 @@ pub(crate) fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
     }
     // Of a link, the file behind it.
     let path = if before.is_some() { &fs::canonicalize(path)? } else { path };
-    let temporary = folder_of(path).join(format!(".policy-{}", std::process::id()));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     if before.is_some() {
         for_us_alone(&mut options);
     }
-    let mut out = options.open(&temporary)?;
+    let (mut out, temporary) = open_new(&options, folder_of(path))?;
     let mut put = || {
         if let Some(before) = &before {
             keep_owner(&out, before)?;
@@ -198,6 +197,20 @@ pub(crate) fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
         // Ours, which was made anew: it is in nobody's way if it cannot be removed.
         let _ = fs::remove_file(&temporary);
     })
+}
+
+/// Opens a file of a name that nobody has: a run that was killed may have left one behind.
+fn open_new(options: &OpenOptions, folder: &Path) -> io::Result<(File, PathBuf)> {
+    const MAX_TRIES: u32 = 16;
+    let name = |at: u32| folder.join(format!(".policy-{}-{at}", std::process::id()));
+    let mut at = 0;
+    loop {
+        match options.open(name(at)) {
+            Ok(file) => return Ok((file, name(at))),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && at < MAX_TRIES => at += 1,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 #[cfg(unix)]
