@@ -420,3 +420,12 @@ cases:
     let (code, out, err) = test(folder.path(), &["e.test.yml"]);
     assert_eq!(code, Some(0), "{out}{err}");
 }
+
+/// A policy that has another name now is told where the scenarios name it.
+#[test]
+fn a_policy_that_is_not_there_is_told_at_its_place() {
+    let text = "# cases\npolicy: gone.yml\ncases: [{name: a, ip: 192.0.2.1, expect: {deny: true}}]\n";
+    let (code, out, err) = test(folder(&[("p.test.yml", text)]).path(), &["p.test.yml"]);
+    assert_eq!(code, Some(2), "{out}{err}");
+    assert!(err.contains("p.test.yml:2:9: cannot read `gone.yml`"), "{err}");
+}

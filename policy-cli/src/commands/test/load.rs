@@ -9,6 +9,7 @@ use std::sync::Arc;
 use policy_core::compile::Program;
 use policy_core::diagnostic::printable;
 use policy_core::message::{Request, Response};
+use policy_core::named_file::reason;
 use policy_core::requests::{load_request, load_response};
 use policy_core::scenarios::{Asked, Case, ExpectedOutcome, FileOr, Scenarios, load_scenarios};
 use policy_core::source::{Position, Source, Span, Spanned};
@@ -110,7 +111,14 @@ impl Loaded {
         let at = |path: &Spanned<Box<str>>| named(&folder, &path.value);
         // Policies, too, and what agents have.
         let others = scenarios.agents.iter().chain([&scenarios.policy]).chain(&scenarios.ip_policies);
-        others.map(at).try_for_each(|path| path.map(drop))?;
+        for other in others {
+            let path = at(other)?;
+            if let Err(error) = fs::metadata(&path) {
+                let (position, path) = (given.source.position(other.span.start), shown(&path));
+                let message = format!("{name}:{position}: cannot read `{path}`: {}", reason(&error));
+                return Err(Failure::Usage(message));
+            }
+        }
         let geoip = scenarios.geoip.iter().map(at).collect::<Result<Vec<_>, _>>()?;
         let categories = scenarios.categories.as_ref().map(at).transpose()?;
         let files = CaseFiles::read(&geoip, categories.as_deref())?;
