@@ -173,7 +173,8 @@ pub(crate) fn shown(path: &Path) -> String {
 /// text meanwhile who could not read the file; what is no regular file is written to as it is.
 pub(crate) fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
     let before = fs::metadata(path).ok();
-    if before.as_ref().is_some_and(|before| !before.is_file()) {
+    // No file to be replaced, or the name of one that is made behind a link.
+    if before.as_ref().map_or(path.is_symlink(), |before| !before.is_file()) {
         return fs::write(path, text);
     }
     // Of a link, the file behind it.

@@ -15,6 +15,9 @@ use crate::cli::SecretValue;
 /// stands alone.
 const MIN_INSIDE: usize = 4;
 
+/// Places in one text where a secret may have been cut, beside its end.
+const MAX_CUTS: usize = 128;
+
 /// The texts that are not to be printed, in every form in which they are.
 #[derive(Default)]
 pub(crate) struct Hidden {
@@ -50,7 +53,10 @@ impl Hidden {
             return HIDDEN_SECRET.into();
         }
         let mut spans: Vec<Range<usize>> = self.inside.iter().flat_map(|form| places(text, form)).collect();
-        spans.extend(text.match_indices('…').filter_map(|(at, _)| self.begun(text.get(..at)?)));
+        // Where a message was cut; a body may be full of the same character.
+        let cuts = text.match_indices('…').map(|(at, _)| at).take(MAX_CUTS);
+        let last = text.strip_suffix('…').map(str::len);
+        spans.extend(cuts.chain(last).filter_map(|at| self.begun(text.get(..at)?)));
         if spans.is_empty() {
             return text.into();
         }
@@ -166,6 +172,15 @@ mod tests {
         assert_eq!(hidden(&["abcdabcdef"]).shown("abcdabcdabcd…"), "abcd(secret)…");
         assert_eq!(hidden(&["abcdefgh"]).shown("key abcdef"), "key abcdef", "it was not cut");
         assert_eq!(hidden(&["abcdefgh"]).shown("`abcdef…` is none"), "`(secret)…` is none");
+    }
+
+    /// A body may be full of what looks like a cut, and its end may be one.
+    #[test]
+    fn a_text_full_of_cuts_takes_no_longer() {
+        let body = "abc…".repeat(300_000);
+        assert!(hidden(&["abcdefgh"]).shown(&body) == body);
+        let ends = format!("{}abcdef…", "…".repeat(1_000));
+        assert!(!hidden(&["abcdefgh"]).shown(&ends).contains("abcd"));
     }
 
     #[test]

@@ -78,7 +78,9 @@ pub(crate) enum What {
     More,
 }
 
-/// What is said where a case fails more often than is told.
+/// What is told of a case that fails often.
+pub(crate) const MAX_UNMET: usize = 10;
+/// What is said where it fails more often, in words of that number.
 pub(crate) const MORE: &str = "and more: the first ten are shown";
 
 /// Numbers of cases.

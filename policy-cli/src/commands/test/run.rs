@@ -18,12 +18,10 @@ use crate::cli::{Eval, TargetState};
 use crate::commands::eval::{EvalInputs, EvalSubject, Progress, RequestHistory};
 use crate::coverage::{Reached, join};
 use crate::exit::Failure;
-use crate::suite::{self, Status, Unmet, What};
+use crate::suite::{self, MAX_UNMET, Status, Unmet, What};
 
 /// Cases that a thread takes at once.
 const AT_ONCE: usize = 16;
-/// What is told of a case that fails often.
-const MAX_UNMET: usize = 10;
 
 /// A case that was run.
 #[derive(Debug)]
