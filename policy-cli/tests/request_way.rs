@@ -230,17 +230,48 @@ fn other_draws_of_pools_are_not_tried() {
     assert_eq!((&it["outcome"], &it["all_drawn"]), (&json!("forward"), &json!(false)), "{it}");
 }
 
+/// The policy of the target sees the stream of its server, the one that forwards what that one lets through; the one whose
+/// condition has no value for an event ends the stream.
 #[test]
-fn streams_of_events_with_rules_are_refused() {
+fn events_pass_the_policies_on_their_way_back() {
     let folder = folder();
-    let action = "{type: sse-find-replace, config: {replacements: [{from: a, to: b}]}}";
-    let rules = format!("    on_event_stream_message: [{{actions: [{action}]}}]\n- name: api");
-    fs::write(folder.path().join("ngrok.yml"), AGENT.replace("- name: api", &rules)).expect("written");
-    let call = ["eval", "ngrok.yml", "--ip", "203.0.113.9", "--url", "https://app.example.com/here"];
-    let (code, _, err) = command::policy(folder.path(), &call);
-    assert_eq!(code, Some(0), "{err}");
-    let (code, _, err) = command::policy(folder.path(), &[&call[..], &["--response", "events.yml"]].concat());
-    assert!(code == Some(2) && err.contains("on_event_stream_message"), "{err}");
+    let rules = |from: &str, to: &str| {
+        format!(
+            "    on_event_stream_message:
+    - actions: [{{type: sse-find-replace, config: {{replacements: [{{from: '{from}', to: '{to}'}}]}}}}]
+    - expressions: [\"int(actions.ngrok.sse_find_replace.replacements[0].matched_content) > 9\"]
+      actions: [{{type: sse-find-replace, config: {{replacements: [{{from: large, to: small}}]}}}}]
+"
+        )
+    };
+    let agent = AGENT
+        .replace("- name: api", &format!("{}- name: api", rules("[1-6]", "b")))
+        .replace("- name: one", &format!("{}- name: one", rules("[0-9]", "$0$0")))
+        .replace("- {type: response-body-find-replace, config: {replacements: [{from: old, to: new}]}}", "");
+    fs::write(folder.path().join("ngrok.yml"), agent).expect("written");
+    let ask = |events: [&str; 3], length: &str| {
+        let events = events.map(|event| format!("data: {event}\\n\\n")).concat();
+        let response = format!("headers: {{content-type: text/event-stream{length}}}\nbody: \"{events}\"\n");
+        fs::write(folder.path().join("events.yml"), response).expect("written");
+        let call = ["eval", "ngrok.yml", "--ip", "203.0.113.9", "--url", API, "--response", "events.yml"];
+        let (code, out, err) = command::policy(folder.path(), &[&call[..], &["--format", "json"]].concat());
+        assert_eq!(code, Some(0), "{err}");
+        let it: Value = serde_json::from_str(&out).expect("JSON");
+        let body = it["response"]["body"].as_str().expect("a body").to_owned();
+        let by = it["way"]["decided_at"].as_str().map(ToOwned::to_owned);
+        (body, it["outcome"].clone(), it["ended_by_event"].as_u64(), by, it)
+    };
+    let (body, outcome, ended, _, it) = ask(["1", "2", "3"], ", content-length: 9");
+    // Each of the two digits that the inner policy makes of one.
+    assert_eq!((&*body, outcome, ended), ("data: bb\n\ndata: bb\n\ndata: bb\n\n", json!("forward"), None));
+    assert!(it["response"]["headers"].to_string().contains(r#"["content-length","30"]"#), "{it}");
+    let (body, outcome, ended, by, _) = ask(["1", "x", "3"], "");
+    assert_eq!((&*body, outcome, ended), ("data: bb\n\n", json!("error"), Some(2)));
+    assert_eq!(by.as_deref(), Some("https://api.internal"));
+    // What the inner one lets through the outer one may still end, at an event before.
+    let (body, outcome, ended, by, _) = ask(["7", "2", "x"], "");
+    assert_eq!((&*body, outcome, ended), ("", json!("error"), Some(1)));
+    assert_eq!(by.as_deref(), Some("https://app.example.com"));
 }
 
 /// Cases count requests along the way as well.

@@ -6,6 +6,7 @@
 mod body;
 mod cookies;
 mod derived;
+mod event_stream;
 mod headers;
 mod media_type;
 mod parts;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 pub use body::{Body, ContentCoding, Side};
 pub(crate) use body::{BySide, MAX_BODY};
+pub use event_stream::EventStream;
 pub(crate) use headers::HeaderEdits;
 pub(crate) use headers::MAX_NAME as MAX_HEADER_NAME;
 pub use headers::{HeaderError, Headers, is_token};

@@ -3,10 +3,14 @@
 //! A policy decides about a request as those before it have changed it: where it comes in `on_tcp_connect` and
 //! `on_http_request`, in targets `on_http_request` alone. What answers it – a server, or a policy – passes
 //! `on_http_response` of the policies on its way, the innermost first. One that refuses answers without its own rules for
-//! responses; those of the policies that forwarded to it see that answer like any other.
+//! responses; those of the policies that forwarded to it see that answer like any other. A stream of events then passes the
+//! policy's `on_event_stream_message`, event by event; one that does not pass ends the stream, which the others see as it is.
 
+mod stream;
 mod verdict;
 mod way;
+
+use std::sync::Arc;
 
 use super::driver::Driver;
 use super::state::{Forwarding, Why};
@@ -15,7 +19,7 @@ use crate::compile::Program;
 use crate::evaluate::{Continuation, Mode, RunState, Specialised};
 use crate::exchange::{Asked, Effect, ForwardFailure, Reply};
 use crate::facts::Facts;
-use crate::message::{Changes, RequestFacts, Response};
+use crate::message::{Changes, EventStream, RequestFacts, Response};
 use crate::phase::Phase;
 use crate::url::EndpointUrl;
 
@@ -49,8 +53,10 @@ struct RequestFrame<E, M> {
     order: usize,
     /// `None` between two phases.
     run: Option<Continuation<M>>,
-    /// What the rules for responses run on.
-    response: Option<Response>,
+    /// What the rules for responses, and for its events, run on.
+    response: Option<Arc<Response>>,
+    /// The event stream that passes.
+    stream: Option<Stream>,
     /// Where the run of the last phase that is over is kept.
     last: Option<usize>,
     forwarding: Option<Forwarding<E>>,
@@ -80,6 +86,23 @@ enum RequestPending<E> {
     },
 }
 
+/// An event stream on its way through a policy.
+#[derive(Debug)]
+struct Stream {
+    events: EventStream,
+    /// The event at which the rules for events are.
+    event: Vec<u8>,
+    /// The response that these rules see.
+    response: Arc<Response>,
+}
+
+/// How many events of streams passed a policy each.
+#[derive(Clone, Copy, Debug, Default)]
+struct PassedEvents {
+    shown: usize,
+    not_shown: usize,
+}
+
 /// A phase that is over.
 #[derive(Debug)]
 struct Ran<E, M> {
@@ -89,7 +112,9 @@ struct Ran<E, M> {
     depth: usize,
     phase: Phase,
     order: usize,
-    response: Option<Response>,
+    response: Option<Arc<Response>>,
+    /// Which event it was about, from 1.
+    event: Option<usize>,
     /// `None` while it is shown.
     run: Option<Continuation<M>>,
 }
@@ -120,8 +145,10 @@ pub struct RequestJourney<'n, N: Endpoints, B, M = Specialised> {
     is_started: bool,
     /// Phases begun so far.
     begun: usize,
-    /// Phases that are over.
+    /// Phases that are over, but for those of events that are not shown.
     ran: Vec<Ran<N::Endpoint, M>>,
+    /// Events that passed, shown and not shown.
+    passed: PassedEvents,
     /// What the server got, once it has answered.
     sent: Option<Changes>,
     is_admitted: bool,
@@ -155,6 +182,7 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<
             is_started: false,
             begun: 0,
             ran: Vec::new(),
+            passed: PassedEvents::default(),
             sent: None,
             is_admitted: false,
             decider: None,
@@ -244,8 +272,27 @@ impl<N: Endpoints, B, M: Mode> RequestJourney<'_, N, B, M> {
     pub fn response(&self) -> Option<&Response> {
         match &self.end {
             Some(end) => end.as_ref(),
-            None => self.frames.last()?.response.as_ref(),
+            None => self.frames.last()?.response.as_deref(),
         }
+    }
+
+    /// The event of a stream that the innermost policy runs on.
+    #[must_use]
+    pub fn event(&self) -> Option<&[u8]> {
+        self.frames.last()?.stream.as_ref().map(|stream| stream.event.as_slice())
+    }
+
+    /// The event, from 1, at which the policy that decided ended the stream: the client gets what came before.
+    #[must_use]
+    pub fn ended_by_event(&self) -> Option<usize> {
+        let order = self.decider.as_ref()?.order?;
+        self.ran.iter().find(|ran| ran.order == order)?.event
+    }
+
+    /// Events that passed and of which [`RequestJourney::each_run`] shows nothing: those behind the first thousand.
+    #[must_use]
+    pub const fn unshown_events(&self) -> usize {
+        self.passed.not_shown
     }
 
     /// What the server that answered got; `None` if none did.

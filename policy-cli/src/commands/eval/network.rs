@@ -455,6 +455,13 @@ impl<'a> Seen<'a> {
         Ok(self)
     }
 
+    /// Events that passed and are not shown.
+    fn leaves_out(&mut self, events: usize) {
+        if self.args.explain && events > 0 {
+            self.steps.extend(format!("{events} more events passed\n").into_bytes());
+        }
+    }
+
     fn run(&mut self, passage: &Passage<'_, Place>, phase: Phase, run: &Run<'_>) {
         let name = passage.url.map_or_else(|| self.entry.clone(), ToString::to_string);
         let effects = performed(run);

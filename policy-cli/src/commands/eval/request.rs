@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use policy_core::cel::TextMap;
 use policy_core::evaluate::{Evaluation, Mode, Recording, RunState};
 use policy_core::facts::Facts;
-use policy_core::message::{Changes, RequestFacts, Response, Side};
+use policy_core::message::{Changes, EventStream, RequestFacts, Response, Side};
 use policy_core::outcome::Outcome;
 use policy_core::phase::Phase;
 
@@ -95,7 +94,7 @@ impl Policy {
                 _ => answered.sent.response.clone(),
             };
             effects.extend(performed(&answered.run));
-            let is_stream = answered.outcome == Outcome::Upstream && is_event_stream(sent.response.as_ref());
+            let passes = answered.outcome == Outcome::Upstream;
             if answered.outcome != Outcome::Upstream {
                 let of_request = answer;
                 answer = self.answer(&answered.run, answered.outcome, args, (None, Vec::new()));
@@ -103,11 +102,15 @@ impl Policy {
                 answer.target = of_request.target;
                 answer.assumed_online = of_request.assumed_online;
             }
-            if let Some(response) = sent.response.as_mut().filter(|_| is_stream) {
-                let states = (answered.compiled, answered.run.into_state());
-                if let Some(ended) = self.stream(response, &facts, states, (world, args, &mut steps))? {
-                    answer = ended;
+            match sent.response.take_if(|_| passes).map(EventStream::of) {
+                Some(Ok(stream)) => {
+                    let states = (answered.compiled, answered.run.into_state());
+                    let (response, ended) = self.stream(stream, &facts, states, (world, args, &mut steps))?;
+                    sent.response = Some(response);
+                    answer = ended.unwrap_or(answer);
                 }
+                Some(Err(response)) => sent.response = Some(response),
+                None => {}
             }
         }
         answer.effects = effects;
@@ -123,38 +126,28 @@ impl Policy {
     /// Runs the rules for events over an event stream, event by event; one that does not pass ends the stream.
     fn stream(
         &self,
-        response: &mut Response,
+        mut stream: EventStream,
         facts: &Facts<'_>,
         mut states: (RunState, RunState),
         (world, args, steps): (&World<'_>, &Eval, &mut Vec<u8>),
-    ) -> Result<Option<Answer>, Failure> {
-        let body = std::mem::take(&mut response.body);
-        // Clients leave a byte order mark at its begin out.
-        let mark = if body.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-        let (mark, body) = body.split_at_checked(mark).unwrap_or_default();
-        response.body.extend_from_slice(mark);
+    ) -> Result<(Response, Option<Answer>), Failure> {
         let mut ended = None;
-        for (at, event) in events(body).enumerate() {
-            world.set_event(event);
+        while let Some(event) = stream.next_event() {
+            world.set_event(&event);
             let phased = self.phase(Phase::OnEventStreamMessage, facts, states, world)?;
             steps.extend(explained(&phased.run, phased.outcome, Phase::OnEventStreamMessage, args)?);
             if phased.outcome != Outcome::Upstream {
                 let mut answer = self.answer(&phased.run, phased.outcome, args, (None, Vec::new()));
                 in_http_words(&mut answer, &phased);
-                answer.ended_by_event = Some(at + 1);
+                answer.ended_by_event = Some(stream.taken());
                 ended = Some(answer);
                 break;
             }
             let changed = phased.run.changes().and_then(|changes| changes.body(Side::Event));
-            response.body.extend_from_slice(changed.unwrap_or(event));
+            stream.pass(changed.unwrap_or(&event));
             states = (phased.compiled, phased.run.into_state());
         }
-        if response.headers.count("content-length").is_some() {
-            let length = response.body.len().to_string();
-            // INVARIANT: a number is the value of a header.
-            let _ = response.headers.replace("content-length", &length);
-        }
-        Ok(ended)
+        Ok((stream.into_response(), ended))
     }
 
     /// Runs one phase after another.
@@ -209,51 +202,5 @@ pub(super) fn request_answer(changes: Option<&Changes>, response: Option<Respons
         url: changes.url().map(|url| url.as_str().to_owned()),
         headers: headers.map(|(name, all)| (name.to_owned(), values(all))).collect(),
         body: changes.body(Side::Request).map(<[u8]>::to_vec),
-    }
-}
-
-/// U+FEFF in UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// True for a stream of server-sent events.
-pub(super) fn is_event_stream(response: Option<&Response>) -> bool {
-    let kind = response.and_then(|response| response.headers.get("content-type", 0));
-    let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("text/event-stream")
-}
-
-/// The events of a stream, each with the empty line at its end (WHATWG HTML, 9.2.5).
-fn events(stream: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = stream;
-    std::iter::from_fn(move || {
-        let (mut at, mut line) = (0, 0);
-        while let Some(byte) = rest.get(at) {
-            let is_end = matches!(byte, b'\n' | b'\r');
-            let width = if rest.get(at..at + 2) == Some(b"\r\n") { 2 } else { 1 };
-            if is_end && line == at {
-                let (event, after) = rest.split_at_checked(at + width)?;
-                rest = after;
-                return Some(event);
-            }
-            at += if is_end { width } else { 1 };
-            if is_end {
-                line = at;
-            }
-        }
-        let last = std::mem::take(&mut rest);
-        (!last.is_empty()).then_some(last)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn events_end_at_empty_lines() {
-        let split = |text: &'static str| events(text.as_bytes()).map(<[u8]>::len).collect::<Vec<_>>();
-        assert_eq!(split("data: a\n\ndata: b\r\n\r\ndata: c\r\rdata: d\n"), [9, 11, 9, 8]);
-        assert_eq!(split(""), Vec::<usize>::new());
-        assert_eq!(split("\n\n"), [1, 1]);
     }
 }

@@ -74,7 +74,7 @@ pub(super) fn inspect<N: Endpoints, M: Mode, R>(
     let Ran { endpoint, url, policy, phase, response, run, .. } = ran;
     let Some(Policy::Program(program)) = endpoints.policy(endpoint, *policy) else { return None };
     let mut request = request.clone();
-    let response = response.as_ref();
+    let response = response.as_deref();
     if let Some(response) = response {
         request = request.with_response(response);
     }

@@ -1,6 +1,7 @@
 //! The way itself: phases begin and end, policies forward, and what came of it goes to whoever asked for it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::super::driver::Asks;
 use super::super::state::{Forwarding, Why};
@@ -142,6 +143,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
             order,
             run: Some(run),
             response: None,
+            stream: None,
             last: None,
             forwarding: None,
             taken: None,
@@ -165,7 +167,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
             return RequestNext::Leg(self.out_of_order());
         };
         let mut request = self.request.clone();
-        if let Some(response) = response {
+        if let Some(response) = response.as_deref() {
             request = request.with_response(response);
         }
         let mut facts = *self.facts;
@@ -203,6 +205,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
             phase,
             order,
             response: frame.response.take(),
+            event: frame.stream.as_ref().map(|stream| stream.events.taken()),
             run: Some(run),
         };
         self.ran.push(ran);
@@ -222,8 +225,9 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
                     let changes = run.changes().unwrap_or(&nothing);
                     ran.map(|response| changes.to_response(response))
                 });
-                RequestNext::Finish(passed.map_or(Came::Closed, Came::Answered))
+                passed.map_or(RequestNext::Finish(Came::Closed), |response| self.stream(response))
             }
+            (Phase::OnEventStreamMessage, outcome, _) => self.event_over(outcome, order),
             (_, outcome, _) => {
                 self.decider = Some(Decider { order: Some(order), why: Why::Run });
                 let answer = self.with_last(|run, _| run.answer().map(Cow::into_owned));
@@ -242,7 +246,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
     }
 
     /// Looks at the phase that is over last, and at the response on which it ran.
-    fn with_last<R>(
+    pub(super) fn with_last<R>(
         &mut self,
         look: impl FnOnce(&Evaluation<'_, M>, Option<&Response>) -> Option<R>,
     ) -> Option<R> {
@@ -251,7 +255,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
     }
 
     /// The innermost policy goes on in another phase, with a response once there is one.
-    fn begin_phase(&mut self, phase: Phase, response: Option<Response>) -> RequestNext {
+    pub(super) fn begin_phase(&mut self, phase: Phase, response: Option<Arc<Response>>) -> RequestNext {
         let order = self.next_order();
         let Some(frame) = self.frames.last_mut() else { return RequestNext::Leg(self.out_of_order()) };
         let last = frame.last.and_then(|at| self.ran.get(at));
@@ -271,12 +275,9 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
 
     /// The innermost policy gets a response.
     fn answered(&mut self, response: Response) -> RequestNext {
-        let Some(frame) = self.frames.last() else { return RequestNext::Finish(Came::Answered(response)) };
-        match self.endpoints.policy(&frame.endpoint, frame.policy) {
-            Some(Policy::Program(program)) if program.has_rules(Phase::OnHttpResponse) => {
-                self.begin_phase(Phase::OnHttpResponse, Some(response))
-            }
-            _ => RequestNext::Finish(Came::Answered(response)),
+        match self.program().is_some_and(|program| program.has_rules(Phase::OnHttpResponse)) {
+            true => self.begin_phase(Phase::OnHttpResponse, Some(Arc::new(response))),
+            false => self.stream(response),
         }
     }
 

@@ -4,13 +4,12 @@ use policy_core::evaluate::{AsWritten, Mode, Recording, Specialised};
 use policy_core::exchange::Effect;
 use policy_core::facts::Facts;
 use policy_core::journey::{RequestJourney, RequestLeg, Verdict};
-use policy_core::message::{Request, RequestFacts, Response};
+use policy_core::message::{Request, RequestFacts, Response, Side};
 use policy_core::outcome::OutcomeKind;
-use policy_core::phase::Phase;
 use policy_core::url::Scheme;
 
 use super::super::known::EvalInputs;
-use super::super::request::{is_event_stream, request_answer};
+use super::super::request::request_answer;
 use super::super::single::disagree;
 use super::super::world::World;
 use super::{Budget, Ingress, Map, Seen};
@@ -42,6 +41,7 @@ impl Ingress<'_> {
             RequestJourney::new(&map, facts, &request, budget, self.place());
         servers.travel(&mut written)?;
         let (verdict, sent) = (written.verdict(), sent(&written));
+        let ended_by_event = written.ended_by_event();
         let decided = decided?;
         if decided != (verdict.clone(), sent.clone()) {
             return Err(disagree(decided.0.decision, verdict.decision, written.is_out_of_steps()));
@@ -57,9 +57,11 @@ impl Ingress<'_> {
             seen.run(passage, phase, run);
         });
         let admitted = written.is_admitted() && verdict.decision.is_admitted();
+        seen.leaves_out(written.unshown_events());
         let mut answer = self.answer(verdict, written.trail(), admitted, (seen, &map))?;
         // Which endpoint of a pool is drawn may change what is counted: other draws are not tried.
         answer.all_drawn = map.next_script().is_none();
+        answer.ended_by_event = ended_by_event;
         let status = sent.response.as_ref().map(|response| response.status);
         answer.outcome = match (answer.decision, answer.way.as_ref().and_then(Route::upstream)) {
             (OutcomeKind::Upstream, Some(upstream)) => format!("upstream: the request goes to {upstream}"),
@@ -132,8 +134,12 @@ impl Servers<'_> {
         effect: Effect,
     ) -> Result<RequestLeg, Failure> {
         // What a policy changes of a response, the next one reads.
-        if let Some(response) = journey.response() {
-            self.world.set_response(&response.body);
+        match (effect, journey.response(), journey.event()) {
+            (Effect::ReadBody { side: Side::Response, .. }, Some(response), _) => {
+                self.world.set_response(&response.body);
+            }
+            (Effect::ReadBody { side: Side::Event, .. }, _, Some(event)) => self.world.set_event(event),
+            _ => {}
         }
         let Some(program) = journey.program() else {
             return Err(Failure::Internal("nobody asks on the way of a request".to_owned()));
@@ -162,15 +168,6 @@ impl Servers<'_> {
                 Response::new(200)
             }
         };
-        let events = Phase::OnEventStreamMessage;
-        if is_event_stream(Some(&response))
-            && journey.program().is_some_and(|program| program.has_rules(events))
-        {
-            let message = format!(
-                "`{events}` is evaluated for one policy by itself, not along the way of a configuration"
-            );
-            return Err(Failure::Usage(message));
-        }
         Ok(Some(response))
     }
 }
