@@ -41,7 +41,7 @@ pub use check::env::Env;
 pub(crate) use check::env::{Hints, Language, SetVariables, Standing, Tree, TreeLeaf, TreeNode};
 pub use codes::UNDECLARED;
 pub(crate) use codes::{CEL_LIMIT, CODES, drop_values};
-pub(crate) use compile::predicate::{ClientAddress, Gate, GateFact, Test};
+pub(crate) use compile::predicate::{Asked, ClientAddress, Gate, GateFact, Test};
 pub(crate) use condition::{Decides, check_condition, check_together};
 pub use expression::{Expression, Part, Predicate};
 pub(crate) use library::pattern::{Pattern, Replaced, check_regex, pattern_facts};

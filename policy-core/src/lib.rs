@@ -41,6 +41,7 @@
 pub mod actions;
 mod address_list;
 pub mod agent;
+pub mod analyse;
 /// The codes of all findings. [`catalog::page`] explains one.
 pub mod catalog;
 pub mod categories;

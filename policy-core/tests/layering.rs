@@ -77,6 +77,7 @@ const ROOMS: &[&str] = &[
     "reference",
     "edge",
     "network",
+    "analyse",
     "lint",
     "catalog",
 ];

@@ -116,6 +116,12 @@ impl RangeSet {
         Self { v4: Ranges::new(v4), v6: Ranges::new(v6) }
     }
 
+    /// The addresses of ranges of both families.
+    #[must_use]
+    pub const fn from_ranges(v4: Ranges<u32>, v6: Ranges<u128>) -> Self {
+        Self { v4, v6 }
+    }
+
     /// What is in this set and not in the other. O(n + m).
     #[must_use]
     pub fn without(&self, other: &Self) -> Self {

@@ -114,6 +114,20 @@ impl AddressTables {
         }
     }
 
+    /// True if a test holds for the addresses that have a class in each table, in their order. O(1).
+    #[must_use]
+    pub fn holds_in(&self, classes: &[ClassId], test: TestId) -> bool {
+        let (at, local) = match self.others.is_empty() {
+            true => (0, test),
+            false => (test.0 as usize / SPLIT, TestId(test.0 % 64)),
+        };
+        let table = match at.checked_sub(1) {
+            None => Some(&self.first),
+            Some(at) => self.others.get(at),
+        };
+        table.zip(classes.get(at)).is_some_and(|(table, class)| table.contains(*class, local))
+    }
+
     /// Bytes of memory that the tables take.
     #[must_use]
     pub fn bytes(&self) -> usize {

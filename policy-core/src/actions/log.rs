@@ -126,6 +126,10 @@ impl Execute for RenderedMetadata {
         Ok(Next::Perform { effect: Effect::Log(id), or_continue: false })
     }
 
+    fn goes_on(&self) -> bool {
+        true
+    }
+
     fn replied(&self, run: &mut Run<'_>, effect: Effect, _: &Reply) {
         if let Effect::Log(id) = effect
             && let Some(metadata) = run.log(id).map(|metadata| map_from_plain(metadata))

@@ -24,6 +24,9 @@ use crate::source::{FileSpan, Span, Spanned};
 /// Lists and maps inside one another in a value (ngrok has a bound, ERR_NGROK_2250, and does not publish it).
 const MAX_LEVELS: usize = 16;
 
+/// Bytes of values that are sure to find room in a run.
+const MAX_SMALL: usize = 4 << 10;
+
 static VARS: Field<Variables> =
     Field::required("vars", Variables, "vars: [{site: berlin}]", "Names and values, one pair an entry.");
 
@@ -101,6 +104,16 @@ impl Execute for Assignments {
 
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
         self.0.iter().for_each(|(_, value)| value.texts(each));
+    }
+
+    fn goes_on(&self) -> bool {
+        // What is written out has its value, and is small beside what a run may keep.
+        let (mut written_out, mut bytes) = (true, 0);
+        self.texts(&mut |text| match text.literal() {
+            Some(text) => bytes += text.len(),
+            None => written_out = false,
+        });
+        written_out && bytes <= MAX_SMALL
     }
 
     fn cost(&self) -> u64 {

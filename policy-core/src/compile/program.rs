@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::residual::{Residual, RuleCode};
 use super::{CompileOptions, Digest};
-use crate::cel::Expression;
+use crate::cel::{Expression, Test};
 use crate::digest::Hasher;
 use crate::exchange::{ActionId, ConditionId, LogId, RuleId, TargetId};
 use crate::facts::{Fact, Facts};
@@ -436,6 +436,11 @@ impl<'p> ConditionRef<'p> {
     #[must_use]
     pub const fn expression(self) -> &'p Expression {
         &self.info.expression
+    }
+
+    /// What decides.
+    pub(crate) const fn test(self) -> &'p Test {
+        &self.info.test
     }
 
     /// Where it begins.

@@ -20,13 +20,7 @@ impl Program {
 
     /// The targets that are only known when they are rendered, with `${…}` for what is; each as often as it is written.
     pub fn target_patterns(&self) -> impl Iterator<Item = String> {
-        self.rendered_targets().map(|template| {
-            let parts = template.parts().iter().map(|part| match part {
-                TemplatePart::Text(text) => text,
-                TemplatePart::Expression(_) => "${…}",
-            });
-            parts.collect()
-        })
+        self.rendered_targets().map(pattern)
     }
 
     fn rendered_targets(&self) -> impl Iterator<Item = &Template> {
@@ -35,6 +29,15 @@ impl Program {
             Target::Literal(_) => None,
         })
     }
+}
+
+/// The text of a target that is rendered, with `${…}` for what is.
+pub(crate) fn pattern(template: &Template) -> String {
+    let parts = template.parts().iter().map(|part| match part {
+        TemplatePart::Text(text) => text,
+        TemplatePart::Expression(_) => "${…}",
+    });
+    parts.collect()
 }
 
 /// A part of a text that is rendered.

@@ -120,6 +120,11 @@ pub(crate) trait Execute: fmt::Debug + Send + Sync {
         None
     }
 
+    /// True if what follows it runs, whatever the connection and the host's answer.
+    fn goes_on(&self) -> bool {
+        false
+    }
+
     /// True if it looks at the client's address.
     fn tests_client(&self) -> bool {
         false

@@ -9,6 +9,7 @@
 //! a list has no such item – it answers nothing, and the interpreter evaluates that part: so every error is the
 //! interpreter's own, with its place. Source for the order of joined parts: CEL specification, logical operators.
 
+mod asked;
 mod build;
 mod client;
 mod gate;
@@ -25,6 +26,7 @@ use crate::cel::library::pattern::Pattern;
 use crate::cel::values::fact::Fact;
 use crate::cel::values::host::Host;
 use crate::lpm::{AddressSet, RangeSet, TestId};
+pub(crate) use asked::Asked;
 pub(in crate::cel) use build::{build, hosts, networks};
 pub(crate) use gate::{Gate, GateFact};
 pub(crate) use given::ClientAddress;

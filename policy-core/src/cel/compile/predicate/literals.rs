@@ -93,6 +93,17 @@ impl Literals {
         size_of_val(&*self.short) + size_of_val(&*self.long)
     }
 
+    /// The texts, in order.
+    pub(super) fn texts(&self) -> Box<[Arc<str>]> {
+        let short = self.short.iter().map(|word| {
+            let (bytes, length) = (word.to_le_bytes(), (word >> 56) as usize);
+            String::from_utf8_lossy(bytes.get(..length).unwrap_or_default()).into()
+        });
+        let mut texts: Vec<Arc<str>> = short.chain(self.long.iter().cloned()).collect();
+        texts.sort_unstable();
+        texts.into()
+    }
+
     /// The words of the short ones, in order, and that of the long ones, if there are any.
     pub(super) fn words(&self) -> impl Iterator<Item = u64> {
         self.short.iter().copied().chain(self.long.first().map(|_| LONG))

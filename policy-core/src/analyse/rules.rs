@@ -1,0 +1,286 @@
+//! The rules of a phase for a class of addresses: what is left of them once every address test is known.
+
+use std::collections::HashMap;
+
+use super::atoms::{AtomId, Atoms, Opaque, Scope};
+use super::cells::Truth;
+use super::formula::Formula;
+use super::space::{Space, TablesAt};
+use crate::cel::Expression;
+use crate::compile::{Program, RuleRef};
+use crate::exchange::{ActionId, Effect, RuleId};
+use crate::lpm::TestId;
+use crate::outcome::Ending;
+use crate::phase::Phase;
+use crate::run::{Execute, Next, Target};
+use crate::url::EndpointUrl;
+
+/// Where a connection may go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Destination {
+    /// To an endpoint.
+    Target(EndpointUrl),
+    /// To what `${…}` gives, as it is written.
+    Pattern(Box<str>),
+    /// To the server of the endpoint itself.
+    Upstream,
+}
+
+/// One of the destinations of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct DestinationId(pub(super) u32);
+
+/// What an action does for a class of addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Act {
+    /// Nothing after it runs, and nothing is reached.
+    Stop,
+    /// Nothing after it runs unless the atom is true.
+    Unless(AtomId),
+    /// Nothing after it runs: the destination is reached.
+    Reach { destination: DestinationId, by: ActionId },
+    /// The same if the target is online; else what follows runs.
+    TryReach { destination: DestinationId, by: ActionId, online: AtomId },
+}
+
+/// A rule for a class of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Step {
+    pub(super) guard: u32,
+    pub(super) acts: u32,
+    pub(super) rule: RuleId,
+}
+
+/// An action whose address tests are open.
+enum Open<'p> {
+    Known(Act),
+    /// What it comes to depends on the class.
+    ByClass(&'p dyn Execute),
+}
+
+struct OpenRule<'p> {
+    id: RuleId,
+    guard: Formula,
+    /// Without it the rule never applies.
+    needs: Option<TestId>,
+    acts: Vec<Open<'p>>,
+    /// Every test of the client's address in it.
+    tests: Vec<TestId>,
+}
+
+/// What is left of a rule, for classes for which its tests say the same.
+type Left = Option<(u32, u32)>;
+
+/// The rules of one phase of a program, and what they are for the classes that were asked about.
+pub(super) struct Rules<'p> {
+    program: &'p Program,
+    tables: TablesAt,
+    rules: Vec<OpenRule<'p>>,
+    known: HashMap<(usize, Vec<bool>), Left>,
+}
+
+/// Formulas and lists of actions, each once.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    formulas: Vec<Formula>,
+    by_formula: HashMap<Formula, u32>,
+    acts: Vec<Vec<Act>>,
+    by_acts: HashMap<Vec<Act>, u32>,
+}
+
+impl Pool {
+    fn formula_id(&mut self, formula: Formula) -> u32 {
+        let formulas = &mut self.formulas;
+        *self.by_formula.entry(formula).or_insert_with_key(|formula| {
+            formulas.push(formula.clone());
+            u32::try_from(formulas.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+
+    fn acts_id(&mut self, acts: Vec<Act>) -> u32 {
+        let all = &mut self.acts;
+        *self.by_acts.entry(acts).or_insert_with_key(|acts| {
+            all.push(acts.clone());
+            u32::try_from(all.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+
+    pub(super) fn guard(&self, step: Step) -> &Formula {
+        self.formulas.get(step.guard as usize).unwrap_or(&Formula::Always(Truth::Fails))
+    }
+
+    pub(super) fn acts(&self, step: Step) -> &[Act] {
+        self.acts.get(step.acts as usize).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The destinations of a question, each once.
+#[derive(Debug, Default)]
+pub(super) struct Destinations {
+    pub(super) all: Vec<Destination>,
+}
+
+impl Destinations {
+    pub(super) fn id(&mut self, destination: Destination) -> DestinationId {
+        let at = self.all.iter().position(|known| *known == destination).unwrap_or_else(|| {
+            self.all.push(destination);
+            self.all.len() - 1
+        });
+        DestinationId(u32::try_from(at).unwrap_or(u32::MAX))
+    }
+}
+
+impl<'p> Rules<'p> {
+    /// The rules of a phase. O(rules + conditions).
+    pub(super) fn new(
+        (program, tables): (&'p Program, TablesAt),
+        phase: Phase,
+        atoms: &mut Atoms,
+        destinations: &mut Destinations,
+    ) -> Self {
+        let rules = program.rules(phase).map(|rule| open_rule(program, rule, atoms, destinations)).collect();
+        Self { program, tables, rules, known: HashMap::new() }
+    }
+
+    /// What is left for a class, in order; the cut of all atoms is known. O(rules).
+    pub(super) fn of_class(
+        &mut self,
+        class: usize,
+        space: &Space,
+        atoms: &Atoms,
+        pool: &mut Pool,
+    ) -> Vec<Step> {
+        let holds = |test| space.holds((self.program, self.tables), class, test);
+        let mut out = Vec::new();
+        for (at, rule) in self.rules.iter().enumerate() {
+            if rule.needs.is_some_and(|test| !holds(test)) {
+                continue;
+            }
+            let says: Vec<bool> = rule.tests.iter().map(|test| holds(*test)).collect();
+            let left = self.known.entry((at, says)).or_insert_with(|| left_of(rule, &holds, atoms, pool));
+            let Some((guard, acts)) = *left else { continue };
+            let step = Step { guard, acts, rule: rule.id };
+            out.push(step);
+            let is_end = matches!(pool.acts(step).last(), Some(Act::Stop | Act::Reach { .. }));
+            if is_end && matches!(pool.guard(step), Formula::Always(_)) {
+                break;
+            }
+        }
+        out
+    }
+}
+
+/// What is left of a rule; nothing if it makes no difference.
+fn left_of(rule: &OpenRule<'_>, holds: &dyn Fn(TestId) -> bool, atoms: &Atoms, pool: &mut Pool) -> Left {
+    let guard = rule.guard.at(holds);
+    if guard == Formula::Always(Truth::False) {
+        return None;
+    }
+    let mut acts = Vec::new();
+    for act in &rule.acts {
+        match act {
+            Open::Known(act) => acts.push(act.clone()),
+            Open::ByClass(step) => {
+                let ends = step.at_addresses(holds).is_none_or(|verdict| verdict.ends);
+                acts.extend(ends.then_some(Act::Stop));
+            }
+        }
+        if matches!(acts.last(), Some(Act::Stop | Act::Reach { .. })) {
+            break;
+        }
+    }
+    // A condition without a value is the end, whatever stands behind it.
+    (!acts.is_empty() || guard.may_fail(atoms)).then(|| (pool.formula_id(guard), pool.acts_id(acts)))
+}
+
+fn open_rule<'p>(
+    program: &'p Program,
+    rule: RuleRef<'p>,
+    atoms: &mut Atoms,
+    destinations: &mut Destinations,
+) -> OpenRule<'p> {
+    let policy = program.program_sha256();
+    let conditions = rule.conditions().map(|condition| {
+        Formula::from_test(condition.test(), &mut |test| {
+            let (atom, turned) = atoms.part((condition.expression(), test), (policy, condition.id().0));
+            if turned { Formula::negated(Formula::Atom(atom)) } else { Formula::Atom(atom) }
+        })
+    });
+    let conditions: Vec<_> = conditions.collect();
+    let guard = Formula::joined(conditions, Truth::False);
+    let mut acts = Vec::new();
+    for action in rule.actions() {
+        let Some(step) = program.step(action.id()) else {
+            acts.push(Open::Known(Act::Stop));
+            break;
+        };
+        let scope = Scope::Place(policy, action.id().0);
+        acts.extend(open_act((program, action.id(), action.kind()), step, scope, atoms, destinations));
+    }
+    let mut tests = Vec::new();
+    guard.clients(&mut |test| tests.push(test));
+    for act in &acts {
+        if let Open::ByClass(step) = act {
+            let seen = std::cell::RefCell::new(Vec::new());
+            step.at_addresses(&|test| {
+                seen.borrow_mut().push(test);
+                true
+            });
+            tests.append(&mut seen.into_inner());
+        }
+    }
+    tests.sort_unstable();
+    tests.dedup();
+    OpenRule { id: rule.id(), needs: guard.needs(), guard, acts, tests }
+}
+
+/// What an action does; nothing if it makes no difference.
+fn open_act<'p>(
+    (program, by, kind): (&'p Program, ActionId, &str),
+    step: &'p dyn Execute,
+    scope: Scope,
+    atoms: &mut Atoms,
+    destinations: &mut Destinations,
+) -> Vec<Open<'p>> {
+    let mut reads_address = step.tests_client();
+    step.expressions(&mut |it: &Expression| {
+        reads_address |= it.reads().iter().any(|fact| fact.is_client_address())
+    });
+    let why = if reads_address { Opaque::OfAddress } else { Opaque::Computed };
+    let reach = |destination, online: AtomId, or_continue| {
+        Open::Known(match or_continue {
+            true => Act::TryReach { destination, by, online },
+            false => Act::Reach { destination, by },
+        })
+    };
+    match step.always() {
+        Some(Next::End(Ending::Upstream)) => {
+            let destination = destinations.id(Destination::Upstream);
+            return vec![Open::Known(Act::Reach { destination, by })];
+        }
+        Some(Next::End(_)) => return vec![Open::Known(Act::Stop)],
+        Some(Next::GoOn | Next::Perform { effect: Effect::Log(_), .. }) => return Vec::new(),
+        Some(Next::Perform { effect: Effect::Forward(id), or_continue }) => {
+            let Some(url) = program.target(id) else { return vec![Open::Known(Act::Stop)] };
+            let online = atoms.online(url);
+            return vec![reach(destinations.id(Destination::Target(url.clone())), online, or_continue)];
+        }
+        Some(Next::Perform { .. } | Next::Ask(_)) | None => {}
+    }
+    if step.at_addresses(&|_| true).is_some() {
+        return vec![Open::ByClass(step)];
+    }
+    if step.goes_on() {
+        return Vec::new();
+    }
+    let goes_on = Open::Known(Act::Unless(atoms.goes_on(kind, scope.clone(), why)));
+    match step.target() {
+        Some(Target::Rendered(template)) => {
+            let pattern = crate::compile::pattern(template);
+            let online = atoms.goes_on(&format!("{kind} to {pattern}"), scope, why);
+            let destination = destinations.id(Destination::Pattern(pattern.into()));
+            vec![goes_on, reach(destination, online, !step.ends())]
+        }
+        _ => vec![goes_on],
+    }
+}

@@ -1,0 +1,145 @@
+//! Search: values of the variables for which a sequence of rules comes to something, within a budget.
+
+use super::atoms::{AtomId, Atoms};
+use super::cells::{Cells, Domains, Truth};
+use super::rules::{Act, DestinationId, Pool, Step};
+use crate::exchange::ActionId;
+
+/// What a sequence comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Reached(DestinationId, ActionId),
+    /// Nothing ended it.
+    Passed,
+    /// Refused, or failed closed.
+    Refused,
+}
+
+/// What a search finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Yes(Domains, End),
+    No,
+    /// The budget was used up.
+    Unknown,
+}
+
+/// Where a walk through a sequence stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct At {
+    step: usize,
+    /// Its guard holds, and so many of its actions have run.
+    act: Option<usize>,
+}
+
+/// Searches of one question.
+#[derive(Debug)]
+pub(super) struct Search<'a> {
+    pub(super) atoms: &'a Atoms,
+    pub(super) pool: &'a Pool,
+    /// Steps that all searches may take yet.
+    pub(super) left: u64,
+}
+
+/// Steps that one search may take: beyond, it is easy or out of reach.
+const STEPS: u64 = 20_000;
+/// Atoms that one search may have decided at once, which bounds its recursion.
+const MAX_OPEN: usize = 1_000;
+
+impl Search<'_> {
+    /// Values for which a sequence comes to what is wanted.
+    pub(super) fn find(
+        &mut self,
+        sequence: &[Step],
+        domains: &mut Domains,
+        wanted: &dyn Fn(End) -> bool,
+    ) -> Found {
+        let mut steps = STEPS.min(self.left);
+        let before = steps;
+        let found = self.from((sequence, MAX_OPEN), At::default(), domains, wanted, &mut steps);
+        self.left -= before - steps;
+        found
+    }
+
+    fn from(
+        &self,
+        (sequence, open): (&[Step], usize),
+        mut at: At,
+        domains: &mut Domains,
+        wanted: &dyn Fn(End) -> bool,
+        steps: &mut u64,
+    ) -> Found {
+        let Some(left) = open.checked_sub(1) else { return Found::Unknown };
+        let open = match self.walk(sequence, &mut at, domains, steps) {
+            Err(()) => return Found::Unknown,
+            Ok(Ok(end)) if wanted(end) => return Found::Yes(domains.clone(), end),
+            Ok(Ok(_)) => return Found::No,
+            Ok(Err(atom)) => atom,
+        };
+        let parts = self.atoms.parts(open, domains).unwrap_or_default();
+        let Some(variable) = self.atoms.variable(open).map(|id| id.index()) else { return Found::Unknown };
+        let mut unknown = false;
+        for (_, cells) in parts {
+            let Some(before) = set(domains, variable, cells) else { return Found::Unknown };
+            let found = self.from((sequence, left), at, domains, wanted, steps);
+            set(domains, variable, before);
+            match found {
+                Found::No => {}
+                Found::Unknown => unknown = true,
+                found @ Found::Yes(..) => return found,
+            }
+            if *steps == 0 {
+                return Found::Unknown;
+            }
+        }
+        if unknown { Found::Unknown } else { Found::No }
+    }
+
+    /// Goes on to the end, or to an atom that is open; an error if the steps are used up.
+    fn walk(
+        &self,
+        sequence: &[Step],
+        at: &mut At,
+        domains: &Domains,
+        steps: &mut u64,
+    ) -> Result<Result<End, AtomId>, ()> {
+        while let Some(step) = sequence.get(at.step) {
+            *steps = steps.checked_sub(1).ok_or(())?;
+            let from = match at.act {
+                Some(act) => act,
+                None => match self.pool.guard(*step).value(self.atoms, domains) {
+                    Err(atom) => return Ok(Err(atom)),
+                    Ok(Truth::Fails) => return Ok(Ok(End::Refused)),
+                    Ok(Truth::False) => {
+                        at.step += 1;
+                        continue;
+                    }
+                    Ok(Truth::True) => 0,
+                },
+            };
+            for (index, act) in self.pool.acts(*step).iter().enumerate().skip(from) {
+                at.act = Some(index);
+                let atom = match act {
+                    Act::Stop => return Ok(Ok(End::Refused)),
+                    Act::Reach { destination, by } => return Ok(Ok(End::Reached(*destination, *by))),
+                    Act::Unless(atom) | Act::TryReach { online: atom, .. } => *atom,
+                };
+                match (self.atoms.value(atom, domains), act) {
+                    (None, _) => return Ok(Err(atom)),
+                    (Some(Truth::True), Act::TryReach { destination, by, .. }) => {
+                        return Ok(Ok(End::Reached(*destination, *by)));
+                    }
+                    (Some(Truth::True), _) | (Some(_), Act::TryReach { .. }) => {}
+                    (Some(_), _) => return Ok(Ok(End::Refused)),
+                }
+            }
+            *at = At { step: at.step + 1, act: None };
+        }
+        Ok(Ok(End::Passed))
+    }
+}
+
+/// Puts other cells in the place of those of a variable, which are given back.
+fn set(domains: &mut Domains, variable: usize, cells: Cells) -> Option<Cells> {
+    domains.get_mut(variable).map(|domain| std::mem::replace(domain, cells))
+}

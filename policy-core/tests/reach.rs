@@ -1,0 +1,192 @@
+//! Reach against brute force: random policies, every address at which something changes, every value of every fact.
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use policy_core::analyse::{Destination, Question, Verdict, reach};
+use policy_core::cel::{Borrowed, EvalLimits, Fact};
+use policy_core::compile::Program;
+use policy_core::evaluate::Evaluation;
+use policy_core::exchange::{Effect, ForwardFailure, Reply};
+use policy_core::facts::{FactProvider, Facts};
+use policy_core::outcome::Outcome;
+use policy_core::phase::Phase;
+use policy_core::variables::{self, Site};
+use proptest::prelude::*;
+
+const LISTS: [&str; 6] =
+    ["10.0.0.0/30", "10.0.0.2/31", "0.0.0.0/1", "255.255.255.255/32", "2001:db8::/127", "::/0"];
+const PROBES: [&str; 10] = [
+    "0.0.0.0",
+    "10.0.0.0",
+    "10.0.0.1",
+    "10.0.0.2",
+    "10.0.0.3",
+    "10.0.0.4",
+    "128.0.0.0",
+    "255.255.255.255",
+    "2001:db8::1",
+    "2001:db8::2",
+];
+const TESTS: [&str; 9] = [
+    "conn.geo.country_code == 'DE'",
+    "conn.geo.country_code in ['DE', 'FR']",
+    "conn.geo.country_code != 'FR'",
+    "conn.client_port > 1024",
+    "conn.client_port == 1025",
+    "conn.client_port <= 2000",
+    "inCidrRange(conn.client_ip, '10.0.0.0/30')",
+    "!inCidrRange(conn.client_ip, '10.0.0.2/31')",
+    "conn.geo.city.startsWith('B')",
+];
+
+/// What a host knows of a connection.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    country: Option<&'static str>,
+    city: Option<&'static str>,
+    port: i64,
+}
+
+impl FactProvider for Known {
+    fn borrow(&self, fact: Fact) -> Option<Borrowed<'_>> {
+        match fact.path() {
+            "conn.geo.country_code" => self.country.map(Borrowed::Text),
+            "conn.geo.city" => self.city.map(Borrowed::Text),
+            "conn.client_port" => Some(Borrowed::Int(self.port)),
+            _ => None,
+        }
+    }
+}
+
+fn condition() -> impl Strategy<Value = String> {
+    let test = (0..TESTS.len()).prop_map(|at| TESTS[at].to_owned());
+    test.prop_recursive(2, 6, 2, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} && {b})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} || {b})")),
+            inner.prop_map(|a| format!("!({a})")),
+        ]
+    })
+}
+
+fn action() -> impl Strategy<Value = String> {
+    let list = (0..LISTS.len(), any::<bool>(), any::<bool>()).prop_map(|(at, allow, enforce)| {
+        let kind = if allow { "allow" } else { "deny" };
+        format!("{{type: restrict-ips, config: {{enforce: {enforce}, {kind}: ['{}']}}}}", LISTS[at])
+    });
+    let forward = (0..3, any::<bool>()).prop_map(|(at, goes_on)| {
+        let on_error = if goes_on { "continue" } else { "halt" };
+        format!(
+            "{{type: forward-internal, config: {{url: 'tcp://t{at}.internal:22', on_error: {on_error}}}}}"
+        )
+    });
+    prop_oneof![
+        3 => list,
+        4 => forward,
+        1 => Just("{type: deny}".to_owned()),
+        1 => Just("{type: log, config: {metadata: {a: b}}}".to_owned()),
+    ]
+}
+
+fn policy() -> impl Strategy<Value = String> {
+    let rule = (prop::collection::vec(condition(), 0..3), prop::collection::vec(action(), 1..3));
+    prop::collection::vec(rule, 1..6).prop_map(|rules| {
+        let mut out = "on_tcp_connect:\n".to_owned();
+        for (conditions, actions) in rules {
+            let quoted: Vec<_> = conditions.iter().map(|text| format!("\"{text}\"")).collect();
+            let _ =
+                writeln!(out, "- expressions: [{}]\n  actions: [{}]", quoted.join(", "), actions.join(", "));
+        }
+        out
+    })
+}
+
+/// Where a connection goes.
+fn goes(program: &Program, facts: &Facts<'_>, offline: &[bool; 3]) -> Option<Destination> {
+    let mut run: Evaluation<'_> = program.on_tcp_connect(facts);
+    let outcome = run.run(|effect, run| match effect {
+        Effect::Forward(id) => {
+            let is_offline = (0..3).any(|at| {
+                offline[at] && run.target(id).is_some_and(|url| url.host() == format!("t{at}.internal"))
+            });
+            if is_offline { Reply::ForwardFailed(ForwardFailure::Offline) } else { Reply::Forwarded }
+        }
+        _ => Reply::Logged,
+    });
+    match outcome {
+        Outcome::Forwarded { target, .. } => run.target(target).cloned().map(Destination::Target),
+        Outcome::Upstream => Some(Destination::Upstream),
+        _ => None,
+    }
+}
+
+/// True if a printed condition holds. What it says of targets is put in by their words.
+fn holds(condition: &str, facts: &Facts<'_>, offline: &[bool; 3]) -> bool {
+    let mut text = condition.to_owned();
+    for (at, offline) in offline.iter().enumerate() {
+        text = text
+            .replace(&format!("tcp://t{at}.internal:22 is online"), if *offline { "false" } else { "true" });
+    }
+    let env = variables::env(Site { phase: Some(Phase::OnTcpConnect), ..Site::default() });
+    let expression = env.unchecked(&text).expect("an expression");
+    matches!(
+        expression.evaluate(&mut facts.host(), EvalLimits::default()),
+        Ok(policy_core::cel::Value::Bool(true))
+    )
+}
+
+#[test]
+fn what_is_proved_is_what_brute_force_finds() {
+    let seen: [Cell<u32>; 4] = Default::default();
+    let count = |at: usize| seen[at].set(seen[at].get() + 1);
+    let mut worlds = Vec::new();
+    for country in [None, Some("DE"), Some("FR"), Some("US")] {
+        for city in [None, Some("Bonn"), Some("Ulm")] {
+            for port in [1024, 1025, 1026, 2000, 2001] {
+                worlds.push(Known { country, city, port });
+            }
+        }
+    }
+    proptest!(ProptestConfig { cases: 60, ..ProptestConfig::default() }, |(text in policy(), has_upstream: bool)| {
+        // What is always the same or never is refused.
+        let Ok(program) = Program::from_policy("p.yml", &text) else { return Ok(()) };
+        let reached = reach(Question { program: &program, has_upstream }).expect("witnesses agree");
+        for client in PROBES {
+            let client: IpAddr = client.parse().expect("an address");
+            for destination in reached.iter().map(|it| &it.destination) {
+                let regions = reached.iter().filter(|it| it.destination == *destination).flat_map(|it| &it.regions);
+                let regions: Vec<_> = regions.filter(|region| region.sources.contains(client)).collect();
+                prop_assert!(regions.len() <= 1, "regions are apart");
+                let region = regions.first();
+                for world in &worlds {
+                    for offline in 0..8_u8 {
+                        let offline = [0, 1, 2].map(|at| offline >> at & 1 == 1);
+                        let is_offline = (0..3).any(|at| offline[at] && matches!(destination, Destination::Target(url) if url.host() == format!("t{at}.internal")));
+                        if is_offline {
+                            continue;
+                        }
+                        let facts = Facts::new(client).with(world);
+                        let arrives = goes(&program, &facts, &offline).as_ref() == Some(destination);
+                        match region.map(|region| (region.verdict, &region.condition)) {
+                            None => prop_assert!(!arrives, "{client} {world:?} reaches {destination:?}\n{text}"),
+                            Some((Verdict::Proved, _)) => {
+                                count(0);
+                                prop_assert!(arrives, "{client} {world:?} {offline:?} does not reach {destination:?}\n{text}");
+                            }
+                            Some((_, Some(condition))) => {
+                                count(if arrives { 1 } else { 2 });
+                                prop_assert_eq!(arrives, holds(condition, &facts, &offline), "{} {:?} {:?} {:?}: {}\n{}", client, world, offline, destination, condition, text);
+                            }
+                            Some((Verdict::Conditional, None)) => prop_assert!(false, "without a condition"),
+                            Some(_) => count(3),
+                        }
+                    }
+                }
+            }
+        }
+    });
+    assert!(seen.iter().take(3).all(|count| count.get() > 100), "{seen:?}");
+}
