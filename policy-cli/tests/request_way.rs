@@ -274,6 +274,62 @@ fn events_pass_the_policies_on_their_way_back() {
     assert_eq!(by.as_deref(), Some("https://app.example.com"));
 }
 
+/// One policy by itself and the same policy of an endpoint say the same of a stream, whatever its form.
+#[test]
+fn a_stream_ends_alike_alone_and_along_the_way() {
+    let folder = folder();
+    let policy = "on_http_response:
+- actions: [{type: add-headers, config: {headers: {x-b: c}}}]
+on_event_stream_message:
+- actions: [{type: sse-find-replace, config: {replacements: [{from: '[0-9x]', to: n}]}}]
+- expressions: [\"int(actions.ngrok.sse_find_replace.replacements[0].matched_content) > 5\"]
+  actions: [{type: sse-find-replace, config: {replacements: [{from: large, to: small}]}}]
+";
+    let inside: String = policy.lines().map(|line| format!("    {line}\n")).collect();
+    let agent = format!(
+        "version: 3\nagent: {{}}\nendpoints:\n- name: a\n  url: https://a.example\n  upstream: {{url: http://localhost:9}}\n  traffic_policy:\n{inside}"
+    );
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    write("one.yml", policy);
+    write("way.yml", &agent);
+    let mut ended = 0;
+    for body in
+        [r"data: 1\n\ndata: 2\n\n", r"data: 1\r\n\r\ndata: x\r\n\r\n", r"\ufeffdata: x\n\n", "", r"data: 1"]
+    {
+        write("stream.yml", &format!("headers: {{content-type: text/event-stream}}\nbody: \"{body}\"\n"));
+        let ask = |file: &str, more: &[&str]| {
+            let call = [
+                "eval",
+                file,
+                "--ip",
+                "203.0.113.9",
+                "--url",
+                "https://a.example/",
+                "--response",
+                "stream.yml",
+                "--format",
+                "json",
+            ];
+            let (code, out, err) = command::policy(folder.path(), &[&call[..], more].concat());
+            assert_eq!(code, Some(0), "{body}: {err}");
+            let it: Value = serde_json::from_str(&out).expect("JSON");
+            ["outcome", "ended_by_event", "response", "effects", "target"].map(|field| it[field].clone())
+        };
+        let (alone, along) = (ask("one.yml", &["--has-upstream"]), ask("way.yml", &[]));
+        assert_eq!(alone, along, "{body}");
+        ended += usize::from(alone[1].is_u64());
+    }
+    assert_eq!(ended, 2);
+    let text = |file: &str| {
+        let call =
+            ["eval", file, "--ip", "203.0.113.9", "--url", "https://a.example/", "--response", "stream.yml"];
+        command::policy(folder.path(), &call).1.lines().next().map(ToOwned::to_owned)
+    };
+    write("stream.yml", "headers: {content-type: text/event-stream}\nbody: \"data: x\\n\\n\"\n");
+    assert_eq!(text("one.yml"), Some("failed closed: the client is answered 200".to_owned()));
+    assert_eq!(text("one.yml"), text("way.yml"));
+}
+
 /// Cases count requests along the way as well.
 #[test]
 fn limits_count_along_the_way() {

@@ -12,7 +12,7 @@ use super::known::EvalInputs;
 use super::missing;
 use super::single::{Policy, disagree};
 use super::world::World;
-use crate::answer::{Answer, Assumption, RequestAnswer, Run, http_words, lacks_time, performed};
+use crate::answer::{Answer, Assumption, Performed, RequestAnswer, Run, http_words, lacks_time, performed};
 use crate::cli::{Eval, Target, TargetState};
 use crate::exit::Failure;
 use crate::render;
@@ -105,9 +105,15 @@ impl Policy {
             match sent.response.take_if(|_| passes).map(EventStream::of) {
                 Some(Ok(stream)) => {
                     let states = (answered.compiled, answered.run.into_state());
-                    let (response, ended) = self.stream(stream, &facts, states, (world, args, &mut steps))?;
+                    let told = (&mut effects, &mut steps);
+                    let (response, ended) = self.stream(stream, &facts, states, (world, args), told)?;
+                    if let Some(mut ended) = ended {
+                        // The head of the response is on its way when an event ends the stream.
+                        ended.outcome = http_words(ended.decision, None, Some(response.status));
+                        (ended.target, ended.assumed_online) = (answer.target, answer.assumed_online);
+                        answer = ended;
+                    }
                     sent.response = Some(response);
-                    answer = ended.unwrap_or(answer);
                 }
                 Some(Err(response)) => sent.response = Some(response),
                 None => {}
@@ -129,16 +135,17 @@ impl Policy {
         mut stream: EventStream,
         facts: &Facts<'_>,
         mut states: (RunState, RunState),
-        (world, args, steps): (&World<'_>, &Eval, &mut Vec<u8>),
+        (world, args): (&World<'_>, &Eval),
+        (effects, steps): (&mut Vec<Performed>, &mut Vec<u8>),
     ) -> Result<(Response, Option<Answer>), Failure> {
         let mut ended = None;
         while let Some(event) = stream.next_event() {
             world.set_event(&event);
             let phased = self.phase(Phase::OnEventStreamMessage, facts, states, world)?;
             steps.extend(explained(&phased.run, phased.outcome, Phase::OnEventStreamMessage, args)?);
+            effects.extend(performed(&phased.run));
             if phased.outcome != Outcome::Upstream {
                 let mut answer = self.answer(&phased.run, phased.outcome, args, (None, Vec::new()));
-                in_http_words(&mut answer, &phased);
                 answer.ended_by_event = Some(stream.taken());
                 ended = Some(answer);
                 break;
