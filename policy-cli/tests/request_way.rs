@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -69,8 +70,12 @@ fn folder() -> tempfile::TempDir {
 
 /// What is answered to a request.
 fn ask(more: &[&str]) -> Value {
+    ask_in(folder().path(), more)
+}
+
+fn ask_in(folder: &Path, more: &[&str]) -> Value {
     let base = ["eval", "ngrok.yml", "--ip", "203.0.113.9", "--format", "json"];
-    let (code, out, err) = command::policy(folder().path(), &[&base, more].concat());
+    let (code, out, err) = command::policy(folder, &[&base, more].concat());
     assert_eq!(code, Some(0), "{more:?}: {err}");
     serde_json::from_str(&out).expect("JSON")
 }
@@ -272,6 +277,29 @@ fn events_pass_the_policies_on_their_way_back() {
     let (body, outcome, ended, by, _) = ask(["7", "2", "x"], "");
     assert_eq!((&*body, outcome, ended), ("", json!("error"), Some(1)));
     assert_eq!(by.as_deref(), Some("https://app.example.com"));
+}
+
+/// The rules for events of a policy see the response as the policy of its target lets it through.
+#[test]
+fn rules_for_events_see_the_response_that_came() {
+    let folder = folder();
+    let events = |header: &str| {
+        format!(
+            "    on_event_stream_message:
+    - expressions: [\"'{header}' in res.headers\"]
+      actions: [{{type: sse-find-replace, config: {{replacements: [{{from: a, to: b}}]}}}}]
+"
+        )
+    };
+    let agent = AGENT
+        .replace("- {type: response-body-find-replace, config: {replacements: [{from: old, to: new}]}}", "");
+    // Without rules for responses of its own, the outer policy sees what the inner one has added.
+    let begin = agent.find("    on_http_response:").expect("rules");
+    let end = agent.find("- name: api").expect("an endpoint");
+    let agent = format!("{}{}{}", &agent[..begin], events("x-back"), &agent[end..]);
+    fs::write(folder.path().join("ngrok.yml"), agent).expect("written");
+    let it = ask_in(folder.path(), &["--url", API, "--response", "events.yml"]);
+    assert_eq!(it["response"]["body"], json!("data: b\n\n"), "{it}");
 }
 
 /// One policy by itself and the same policy of an endpoint say the same of a stream, whatever its form.

@@ -24,7 +24,7 @@ use driver::Driver;
 use state::{Arrival, End, Frame, Pending, Visit};
 
 pub use meter::{Meter, Steps};
-pub use requests::{RequestJourney, RequestLeg};
+pub use requests::{RequestJourney, RequestLeg, SHOWN_EVENTS};
 pub use trail::{Logs, Trail};
 pub use verdict::{Passage, Verdict};
 

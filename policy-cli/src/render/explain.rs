@@ -39,6 +39,14 @@ pub(crate) fn decision(out: &mut impl Write, answer: &Answer) -> io::Result<()> 
     }
 }
 
+/// That so many more events of a stream passed than are shown; nothing of none.
+pub(crate) fn left_out(events: usize) -> Vec<u8> {
+    match events {
+        0 => Vec::new(),
+        events => format!("{events} more events passed\n").into_bytes(),
+    }
+}
+
 /// Every rule, condition and list entry that one policy came to, without secrets: texts are cut after these are out.
 pub(crate) fn steps(
     run: &Run<'_>,

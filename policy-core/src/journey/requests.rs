@@ -23,6 +23,9 @@ use crate::message::{Changes, EventStream, RequestFacts, Response};
 use crate::phase::Phase;
 use crate::url::EndpointUrl;
 
+/// Events of streams that pass and are shown, over all policies on the way of a request; those behind them are counted.
+pub const SHOWN_EVENTS: usize = 1_000;
+
 /// What the host of a request does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a journey continues only if its legs are taken"]
@@ -289,7 +292,7 @@ impl<N: Endpoints, B, M: Mode> RequestJourney<'_, N, B, M> {
         self.ran.iter().find(|ran| ran.order == order)?.event
     }
 
-    /// Events that passed and of which [`RequestJourney::each_run`] shows nothing: those behind the first thousand.
+    /// Events that passed and of which [`RequestJourney::each_run`] shows nothing: those behind the first [`SHOWN_EVENTS`].
     #[must_use]
     pub const fn unshown_events(&self) -> usize {
         self.passed.not_shown

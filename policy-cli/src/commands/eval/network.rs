@@ -457,8 +457,8 @@ impl<'a> Seen<'a> {
 
     /// Events that passed and are not shown.
     fn leaves_out(&mut self, events: usize) {
-        if self.args.explain && events > 0 {
-            self.steps.extend(format!("{events} more events passed\n").into_bytes());
+        if self.args.explain {
+            self.steps.extend(render::explain::left_out(events));
         }
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use policy_core::evaluate::{Evaluation, Mode, Recording, RunState};
 use policy_core::facts::Facts;
+use policy_core::journey::SHOWN_EVENTS;
 use policy_core::message::{Changes, EventStream, RequestFacts, Response, Side};
 use policy_core::outcome::Outcome;
 use policy_core::phase::Phase;
@@ -138,13 +139,17 @@ impl Policy {
         (world, args): (&World<'_>, &Eval),
         (effects, steps): (&mut Vec<Performed>, &mut Vec<u8>),
     ) -> Result<(Response, Option<Answer>), Failure> {
-        let mut ended = None;
+        let (mut ended, mut passed) = (None, 0_usize);
         while let Some(event) = stream.next_event() {
             world.set_event(&event);
             let phased = self.phase(Phase::OnEventStreamMessage, facts, states, world)?;
-            steps.extend(explained(&phased.run, phased.outcome, Phase::OnEventStreamMessage, args)?);
-            effects.extend(performed(&phased.run));
-            if phased.outcome != Outcome::Upstream {
+            let passes = phased.outcome == Outcome::Upstream;
+            passed += usize::from(passes);
+            if !passes || passed <= SHOWN_EVENTS {
+                steps.extend(explained(&phased.run, phased.outcome, Phase::OnEventStreamMessage, args)?);
+                effects.extend(performed(&phased.run));
+            }
+            if !passes {
                 let mut answer = self.answer(&phased.run, phased.outcome, args, (None, Vec::new()));
                 answer.ended_by_event = Some(stream.taken());
                 ended = Some(answer);
@@ -153,6 +158,9 @@ impl Policy {
             let changed = phased.run.changes().and_then(|changes| changes.body(Side::Event));
             stream.pass(changed.unwrap_or(&event));
             states = (phased.compiled, phased.run.into_state());
+        }
+        if args.explain {
+            steps.extend(render::explain::left_out(passed.saturating_sub(SHOWN_EVENTS)));
         }
         Ok((stream.into_response(), ended))
     }

@@ -4,24 +4,20 @@ use std::sync::Arc;
 
 use super::super::{Endpoints, Meter};
 use super::way::RequestNext;
-use super::{Came, Decider, RequestJourney, Stream, Why};
+use super::{Came, Decider, RequestJourney, SHOWN_EVENTS, Stream, Why};
 use crate::evaluate::Mode;
 use crate::message::{EventStream, Response, Side};
 use crate::outcome::Outcome;
 use crate::phase::Phase;
 
-/// Events that passed whose phases are kept, over all policies on the way.
-const MAX_SHOWN: usize = 1_000;
-
 impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, N, B, M> {
     /// A response that the innermost policy lets through. If it is an event stream, and the policy has rules for events, they
-    /// see the response that its rules for responses saw.
-    pub(super) fn stream(&mut self, response: Response) -> RequestNext {
+    /// see the response that its rules for responses saw, if it has some.
+    pub(super) fn stream(&mut self, response: Response, seen: Option<Arc<Response>>) -> RequestNext {
         if !self.program().is_some_and(|program| program.has_rules(Phase::OnEventStreamMessage)) {
             return RequestNext::Finish(Came::Answered(response));
         }
-        let seen = self.with_last(|_, seen| seen.cloned());
-        let seen = Arc::new(seen.unwrap_or_else(|| response.clone()));
+        let seen = seen.unwrap_or_else(|| Arc::new(response.clone()));
         let events = match EventStream::of(response) {
             Ok(events) => events,
             Err(response) => return RequestNext::Finish(Came::Answered(response)),
@@ -53,7 +49,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
         if self.ran.last().is_none_or(|ran| ran.event.is_none()) {
             return;
         }
-        if M::SPECIALISED || self.passed.shown >= MAX_SHOWN {
+        if M::SPECIALISED || self.passed.shown >= SHOWN_EVENTS {
             self.ran.pop();
             self.passed.not_shown += 1;
         } else {

@@ -225,7 +225,8 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
                     let changes = run.changes().unwrap_or(&nothing);
                     ran.map(|response| changes.to_response(response))
                 });
-                passed.map_or(RequestNext::Finish(Came::Closed), |response| self.stream(response))
+                let seen = self.ran.last().and_then(|ran| ran.response.clone());
+                passed.map_or(RequestNext::Finish(Came::Closed), |response| self.stream(response, seen))
             }
             (Phase::OnEventStreamMessage, outcome, _) => self.event_over(outcome, order),
             (_, outcome, _) => {
@@ -277,7 +278,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
     fn answered(&mut self, response: Response) -> RequestNext {
         match self.program().is_some_and(|program| program.has_rules(Phase::OnHttpResponse)) {
             true => self.begin_phase(Phase::OnHttpResponse, Some(Arc::new(response))),
-            false => self.stream(response),
+            false => self.stream(response, None),
         }
     }
 
