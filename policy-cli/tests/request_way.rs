@@ -294,9 +294,9 @@ fn rules_for_events_see_the_response_that_came() {
     let agent = AGENT
         .replace("- {type: response-body-find-replace, config: {replacements: [{from: old, to: new}]}}", "");
     // Without rules for responses of its own, the outer policy sees what the inner one has added.
-    let begin = agent.find("    on_http_response:").expect("rules");
-    let end = agent.find("- name: api").expect("an endpoint");
-    let agent = format!("{}{}{}", &agent[..begin], events("x-back"), &agent[end..]);
+    let (front, _) = agent.split_once("    on_http_response:").expect("rules");
+    let (_, api) = agent.split_once("- name: api").expect("an endpoint");
+    let agent = format!("{front}{}- name: api{api}", events("x-back"));
     fs::write(folder.path().join("ngrok.yml"), agent).expect("written");
     let it = ask_in(folder.path(), &["--url", API, "--response", "events.yml"]);
     assert_eq!(it["response"]["body"], json!("data: b\n\n"), "{it}");

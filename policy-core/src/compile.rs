@@ -20,7 +20,7 @@ pub(crate) use program::PhaseCode;
 pub use program::{ActionRef, ConditionRef, Program, RuleRef};
 pub(crate) use residual::ResidualCondition;
 pub(crate) use support::not_supported;
-pub(crate) use targets::pattern;
+pub(crate) use targets::{may_give, pattern};
 
 use std::sync::Arc;
 

@@ -155,11 +155,16 @@ mod tests {
         assert_eq!((split.iter().count(), split.single()), (20, None));
         for probe in (0..65_536_u32).step_by(397).map(|net| 0x0a00_0009 | net << 8) {
             let address = IpAddr::V4(probe.into());
+            let classes = |tables: &AddressTables| -> Vec<_> {
+                tables.iter().map(|table| table.class(address)).collect()
+            };
+            let (of_split, of_whole) = (classes(&split), classes(&whole));
             for test in (0..1_280).map(TestId) {
                 assert_eq!(
                     split.contains(address, split.class(address), test),
                     whole.contains(address, whole.class(address), test),
                 );
+                assert_eq!(split.holds_in(&of_split, test), whole.holds_in(&of_whole, test));
             }
         }
         assert!(split.bytes() < whole.bytes() * 3 / 4, "{} {}", split.bytes(), whole.bytes());

@@ -24,8 +24,8 @@ use crate::source::{FileSpan, Span, Spanned};
 /// Lists and maps inside one another in a value (ngrok has a bound, ERR_NGROK_2250, and does not publish it).
 const MAX_LEVELS: usize = 16;
 
-/// Bytes of values that are sure to find room in a run.
-const MAX_SMALL: usize = 4 << 10;
+/// Bytes of a value that is sure to find room in a run, however many there are in a policy.
+const MAX_SMALL: usize = 16;
 
 static VARS: Field<Variables> =
     Field::required("vars", Variables, "vars: [{site: berlin}]", "Names and values, one pair an entry.");
@@ -108,12 +108,11 @@ impl Execute for Assignments {
 
     fn goes_on(&self) -> bool {
         // What is written out has its value, and is small beside what a run may keep.
-        let (mut written_out, mut bytes) = (true, 0);
-        self.texts(&mut |text| match text.literal() {
-            Some(text) => bytes += text.len(),
-            None => written_out = false,
-        });
-        written_out && bytes <= MAX_SMALL
+        self.0.iter().all(|(_, value)| match value {
+            ConfigValue::Plain(_) => true,
+            ConfigValue::Text(text) => text.literal().is_some_and(|text| text.len() <= MAX_SMALL),
+            ConfigValue::List(_) | ConfigValue::Map(_) => false,
+        })
     }
 
     fn cost(&self) -> u64 {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::cells::{Cells, Domains, Truth};
 use crate::cel::{Asked, Expression, Fact, Meaning, Role, Test};
 use crate::digest::Digest;
+use crate::exchange::{ActionId, ConditionId};
 use crate::facts::Facts;
 use crate::url::EndpointUrl;
 
@@ -42,10 +43,16 @@ pub(super) enum Subject {
 pub(super) enum Scope {
     /// In every policy.
     Everywhere,
-    /// In policies with the same text: it reads what their actions have set.
-    Policy(Digest),
-    /// At one place of such policies: each evaluation draws numbers of its own.
-    Place(Digest, u32),
+    /// At one place of policies with the same text: it reads what actions have set, draws numbers, or is an action.
+    Place(Digest, Place),
+}
+
+/// A place of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    Action(ActionId),
+    /// The part of a condition by its number among those that were looked at.
+    Part(ConditionId, usize),
 }
 
 /// Why the values of a part are not looked into.
@@ -60,10 +67,15 @@ pub(super) enum Opaque {
 
 /// What is asked of a variable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Question {
-    Of(Asked),
-    /// That a part is true, or that a target is online.
-    Holds,
+struct Question {
+    /// Of a fact; else that a part is true, or that a target is online.
+    asked: Option<Asked>,
+    /// True if the answer is turned around.
+    turned: bool,
+}
+
+impl Question {
+    const HOLDS: Self = Self { asked: None, turned: false };
 }
 
 /// A variable while its cells are not known, and then with them.
@@ -117,15 +129,17 @@ pub(super) struct Atoms {
     by_subject: HashMap<Subject, VariableId>,
     atoms: Vec<Atom>,
     known: HashMap<(VariableId, Question), AtomId>,
+    /// Parts so far that have a place of their own.
+    parts: usize,
 }
 
 impl Atoms {
-    /// The atom of a part of a condition, and whether it stands there turned around.
+    /// The atom of a part of a condition.
     pub(super) fn part(
         &mut self,
         (expression, test): (&Expression, &Test),
-        (policy, place): (Digest, u32),
-    ) -> (AtomId, bool) {
+        (policy, condition): (Digest, ConditionId),
+    ) -> AtomId {
         let mut texts = Vec::new();
         expression.part_texts(test, &mut texts);
         let text = texts.join(" && ");
@@ -133,30 +147,32 @@ impl Atoms {
             && let Some((fact, asked, turned)) = leaf.asked()
             && fact.role == Role::Plain
         {
-            let text = if turned { format!("!({text})") } else { text };
-            return (self.atom(Subject::Fact(fact), Question::Of(asked), text), turned);
+            return self.atom(Subject::Fact(fact), Question { asked: Some(asked), turned }, text);
         }
-        let of = match (test.draws(), expression.reads().iter().any(|fact| is_set(*fact))) {
-            (true, _) => Scope::Place(policy, place),
-            (false, true) => Scope::Policy(policy),
-            (false, false) => Scope::Everywhere,
+        // Between two places actions may set what is read, and each evaluation draws numbers of its own.
+        let of = match test.draws() || expression.reads().iter().any(|fact| is_set(*fact)) {
+            true => {
+                self.parts += 1;
+                Scope::Place(policy, Place::Part(condition, self.parts))
+            }
+            false => Scope::Everywhere,
         };
         let of_address = expression.reads().iter().any(|fact| fact.is_client_address());
         let why = if of_address { Opaque::OfAddress } else { Opaque::Computed };
         let subject = Subject::Part { text: text.as_str().into(), of, why };
-        (self.atom(subject, Question::Holds, text), false)
+        self.atom(subject, Question::HOLDS, text)
     }
 
     /// That an action of a policy goes on, whose outcome is not looked into.
     pub(super) fn goes_on(&mut self, action: &str, of: Scope, why: Opaque) -> AtomId {
         let text = format!("{action} goes on");
         let subject = Subject::Part { text: text.as_str().into(), of, why };
-        self.atom(subject, Question::Holds, text)
+        self.atom(subject, Question::HOLDS, text)
     }
 
     /// That a target takes connections.
     pub(super) fn online(&mut self, target: &EndpointUrl) -> AtomId {
-        self.atom(Subject::Online(target.clone()), Question::Holds, format!("{target} is online"))
+        self.atom(Subject::Online(target.clone()), Question::HOLDS, format!("{target} is online"))
     }
 
     fn atom(&mut self, subject: Subject, question: Question, text: String) -> AtomId {
@@ -180,18 +196,18 @@ impl Atoms {
         })
     }
 
-    /// Cuts the values of all variables where the atoms cut them. O(atoms · cells).
+    /// Cuts the values of all variables where the atoms cut them. O(atoms · cells of their variable).
     pub(super) fn cut(&mut self) {
-        for at in 0..self.variables.len() {
-            let id = VariableId(u32::try_from(at).unwrap_or(u32::MAX));
-            let asked: Vec<&Question> =
-                self.atoms.iter().filter(|atom| atom.variable == id).map(|atom| &atom.question).collect();
-            let Some(variable) = self.variables.get(at) else { continue };
-            let cells = cells_of(&variable.subject, &asked);
-            for atom in self.atoms.iter_mut().filter(|atom| atom.variable == id) {
-                (atom.yes, atom.no, atom.fails) = answers(&atom.question, &cells);
-            }
-            self.variables.get_mut(at).into_iter().for_each(|variable| variable.cells.clone_from(&cells));
+        let mut asked: Vec<Vec<&Question>> = vec![Vec::new(); self.variables.len()];
+        for atom in &self.atoms {
+            asked.get_mut(atom.variable.index()).into_iter().for_each(|all| all.push(&atom.question));
+        }
+        for (variable, asked) in self.variables.iter_mut().zip(asked) {
+            variable.cells = cells_of(&variable.subject, &asked);
+        }
+        for atom in &mut self.atoms {
+            let cells = self.variables.get(atom.variable.index()).map_or(&[][..], |of| &of.cells);
+            (atom.yes, atom.no, atom.fails) = answers(&atom.question, cells);
         }
     }
 
@@ -209,17 +225,27 @@ impl Atoms {
         self.atoms.get(id.0 as usize).map_or("", |atom| &atom.text)
     }
 
-    /// What an atom stands for.
-    pub(super) fn subject(&self, id: AtomId) -> Option<&Subject> {
-        let atom = self.atoms.get(id.0 as usize)?;
-        self.variables.get(atom.variable.index()).map(|variable| &variable.subject)
+    /// True if its text does not say for each connection what it comes to: it may differ within a class of addresses, or
+    /// between places.
+    pub(super) fn is_unclear(&self, id: AtomId) -> bool {
+        let variable = self.variable(id).and_then(|variable| self.variables.get(variable.index()));
+        match variable.map(|variable| &variable.subject) {
+            Some(Subject::Fact(_) | Subject::Online(_)) => false,
+            Some(Subject::Part { of, why, .. }) => *of != Scope::Everywhere || *why == Opaque::OfAddress,
+            None => true,
+        }
     }
 
     /// What it comes to within domains; nothing if that is open.
     pub(super) fn value(&self, id: AtomId, domains: &Domains) -> Option<Truth> {
-        let mut all = self.parts(id, domains)?.into_iter();
-        let (truth, _) = all.next()?;
-        all.next().is_none().then_some(truth)
+        let atom = self.atoms.get(id.0 as usize)?;
+        let domain = domains.get(atom.variable.index())?;
+        match [&atom.yes, &atom.no, &atom.fails].map(|cells| domain.meets(cells)) {
+            [true, false, false] => Some(Truth::True),
+            [false, true, false] => Some(Truth::False),
+            [false, false, true] => Some(Truth::Fails),
+            _ => None,
+        }
     }
 
     /// What it may come to within domains, each with what is left of its variable then.
@@ -267,28 +293,16 @@ fn cells_of(subject: &Subject, asked: &[&Question]) -> Vec<Cell> {
 }
 
 fn cells_of_fact(fact: Fact, asked: &[&Question]) -> Vec<Cell> {
-    let of = || {
-        asked.iter().filter_map(|question| match question {
-            Question::Of(asked) => Some(asked),
-            Question::Holds => None,
-        })
-    };
-    let mut texts: Vec<Arc<str>> = of()
-        .filter_map(|asked| match asked {
-            Asked::OneOf(texts) => Some(texts.iter().cloned()),
-            _ => None,
-        })
-        .flatten()
-        .collect();
+    let of = || asked.iter().filter_map(|question| question.asked.as_ref());
+    let texts = of().filter_map(|asked| match asked {
+        Asked::OneOf(texts) => Some(texts.iter().cloned()),
+        _ => None,
+    });
+    let mut texts: Vec<Arc<str>> = texts.flatten().collect();
     texts.sort_unstable();
     texts.dedup();
     if !texts.is_empty() {
-        let known: Option<&[&str]> = match fact.meaning() {
-            Meaning::Protocol(all) | Meaning::Scheme(all) => Some(all),
-            _ => None,
-        };
-        let all = known.map(|all| all.iter().map(|text| Cell::Text((*text).into())).collect());
-        return all.unwrap_or_else(|| texts.into_iter().map(Cell::Text).chain([Cell::OtherText]).collect());
+        return texts.into_iter().map(Cell::Text).chain([Cell::OtherText]).collect();
     }
     let mut begins: Vec<i64> = Vec::new();
     let (first, last) = if fact.meaning() == Meaning::Port { (0, 65_535) } else { (i64::MIN, i64::MAX) };
@@ -315,20 +329,21 @@ fn answers(question: &Question, cells: &[Cell]) -> (Cells, Cells, Cells) {
     let none = || Cells::none(cells.len());
     let (mut yes, mut no, mut fails) = (none(), none(), none());
     for (at, cell) in cells.iter().enumerate() {
-        let truth = match (question, cell) {
+        let truth = match (&question.asked, cell) {
             (_, Cell::Fails) => Truth::Fails,
-            (Question::Of(Asked::Known), Cell::Absent) => Truth::False,
-            (Question::Of(Asked::Known), _) => Truth::True,
+            (Some(Asked::Known), Cell::Absent) => Truth::False,
+            (Some(Asked::Known), _) => Truth::True,
             (_, Cell::Absent) => Truth::Fails,
-            (Question::Of(Asked::OneOf(texts)), Cell::Text(text)) => texts.contains(text).into(),
-            (Question::Of(Asked::OneOf(_)), _) => Truth::False,
-            (Question::Of(Asked::Within(from, to)), Cell::Numbers(first, last)) => {
+            (Some(Asked::OneOf(texts)), Cell::Text(text)) => texts.binary_search(text).is_ok().into(),
+            (Some(Asked::OneOf(_)), _) => Truth::False,
+            (Some(Asked::Within(from, to)), Cell::Numbers(first, last)) => {
                 (from <= first && last <= to).into()
             }
-            (Question::Of(Asked::Holds) | Question::Holds, Cell::Bool(value)) => (*value).into(),
+            (Some(Asked::Holds) | None, Cell::Bool(value)) => (*value).into(),
             // INVARIANT: a fact has one type.
             _ => Truth::Fails,
         };
+        let truth = if question.turned { truth.turned() } else { truth };
         match truth {
             Truth::True => yes.add(at),
             Truth::False => no.add(at),

@@ -9,6 +9,16 @@ pub(super) enum Truth {
     Fails,
 }
 
+impl Truth {
+    pub(super) const fn turned(self) -> Self {
+        match self {
+            Self::True => Self::False,
+            Self::False => Self::True,
+            Self::Fails => Self::Fails,
+        }
+    }
+}
+
 impl From<bool> for Truth {
     fn from(value: bool) -> Self {
         if value { Self::True } else { Self::False }

@@ -14,12 +14,12 @@ const TRUE: Formula = Formula::Always(Truth::True);
 const FALSE: Formula = Formula::Always(Truth::False);
 
 /// The formula that is true exactly where a sequence reaches a destination that is online; `passed` says whether what
-/// nothing ends reaches it. Nothing if it is too long.
+/// nothing ends reaches it. Nothing if it is too long, or takes more steps than are left.
 pub(super) fn condition(
     (sequence, pool): (&[Step], &Pool),
     destination: DestinationId,
     passed: bool,
-    atoms: &Atoms,
+    (atoms, left): (&Atoms, &mut u64),
 ) -> Option<Formula> {
     let mut rest = Formula::Always(passed.into());
     for step in sequence.iter().rev() {
@@ -41,7 +41,9 @@ pub(super) fn condition(
             guard if fires == rest && !guard.may_fail(atoms) => rest,
             guard => or(and(guard.clone(), fires), and(Formula::negated(guard.clone()), rest)),
         };
-        if parts(&rest) > MAX_PARTS {
+        let parts = rest.parts();
+        *left = left.checked_sub(parts as u64)?;
+        if parts > MAX_PARTS {
             return None;
         }
     }
@@ -54,15 +56,6 @@ fn and(one: Formula, other: Formula) -> Formula {
 
 fn or(one: Formula, other: Formula) -> Formula {
     Formula::joined([one, other], Truth::True)
-}
-
-fn parts(formula: &Formula) -> usize {
-    match formula {
-        Formula::Always(_) | Formula::Client(_) | Formula::Atom(_) => 1,
-        Formula::Not(part) => 1 + parts(part),
-        Formula::All(of) | Formula::Any(of) => 1 + of.iter().map(parts).sum::<usize>(),
-        Formula::Choice(of) => 1 + of.iter().map(parts).sum::<usize>(),
-    }
 }
 
 /// The text of a condition: an expression, but for what is said of targets and actions.

@@ -103,6 +103,16 @@ impl Formula {
         }
     }
 
+    /// How many parts it has.
+    pub(super) fn parts(&self) -> usize {
+        match self {
+            Self::Always(_) | Self::Client(_) | Self::Atom(_) => 1,
+            Self::Not(part) => 1 + part.parts(),
+            Self::All(parts) | Self::Any(parts) => 1 + parts.iter().map(Self::parts).sum::<usize>(),
+            Self::Choice(parts) => 1 + parts.iter().map(Self::parts).sum::<usize>(),
+        }
+    }
+
     /// Every atom in it.
     pub(super) fn atoms(&self, each: &mut dyn FnMut(AtomId)) {
         match self {
@@ -129,8 +139,7 @@ impl Formula {
     pub(super) fn negated(part: Self) -> Self {
         match part {
             Self::Not(part) => *part,
-            Self::Always(Truth::True) => Self::Always(Truth::False),
-            Self::Always(Truth::False) => Self::Always(Truth::True),
+            Self::Always(truth) => Self::Always(truth.turned()),
             other => Self::Not(Box::new(other)),
         }
     }
@@ -142,11 +151,7 @@ impl Formula {
             // INVARIANT: the formulas of a class have none.
             Self::Client(_) => Ok(Truth::Fails),
             Self::Atom(id) => atoms.value(*id, domains).ok_or(*id),
-            Self::Not(part) => Ok(match part.value(atoms, domains)? {
-                Truth::True => Truth::False,
-                Truth::False => Truth::True,
-                Truth::Fails => Truth::Fails,
-            }),
+            Self::Not(part) => Ok(part.value(atoms, domains)?.turned()),
             Self::All(parts) => joined(parts, Truth::False, atoms, domains),
             Self::Any(parts) => joined(parts, Truth::True, atoms, domains),
             Self::Choice(parts) => {

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use super::atoms::{Atoms, Opaque, Subject};
+use super::atoms::{Atoms, Subject};
 use super::cells::Domains;
 use super::condition::{condition, text};
-use super::formula::Formula;
 use super::rules::{Act, Destination, DestinationId, Destinations, Pool, Rules, Step};
 use super::search::{End, Found, Search};
 use super::space::Space;
@@ -50,7 +49,8 @@ pub struct Region {
     pub verdict: Verdict,
     /// The addresses.
     pub sources: RangeSet,
-    /// The expression that is true exactly for the connections that reach it; `None` where all do.
+    /// The expression that is true exactly for the connections that reach it, but for what it says of targets in words;
+    /// `None` where all do, or where that is not known.
     pub condition: Option<String>,
     /// The actions that forward there, of which one does.
     pub by: Vec<ActionId>,
@@ -84,7 +84,7 @@ impl std::fmt::Display for Disagreement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { witness, destination, outcome } = self;
         let client = witness.client;
-        write!(f, "the proof says that {client} reaches {destination:?}, the engine says {}", outcome.kind())
+        write!(f, "the proof says that {client} reaches {destination}, the engine says {}", outcome.kind())
     }
 }
 
@@ -100,8 +100,9 @@ pub struct Question<'p> {
 }
 
 /// Which sources reach which destination by the rules for connections: every literal target of the policy, every pattern of
-/// one, and its own server. Presupposed is that the destination is online and that no run uses up its steps; what the
-/// policies of targets say is not asked. O(regions + classes · rules), and what the searches take.
+/// one, and its own server. Presupposed is that the destination is online, that no run uses up its steps, and that a host
+/// knows of each connection what edges do ([`crate::facts::Facts::known_to_edges`]); what the policies of targets say is not
+/// asked. O(regions + classes · rules), and what the searches take.
 ///
 /// ```
 /// use policy_core::analyse::{Question, Verdict, reach};
@@ -137,13 +138,28 @@ pub fn reach(question: Question<'_>) -> Result<Vec<Reached>, Box<Disagreement>> 
             })
         })
         .collect();
+    let ways: Vec<HashMap<DestinationId, Vec<ActionId>>> =
+        sequences.iter().map(|sequence| forwards(sequence, &pool)).collect();
     let mut asker = Asker { program, upstream, search: Search { atoms: &atoms, pool: &pool, left: STEPS } };
     let all = destinations.all.iter().zip(0..).map(|(destination, id)| {
         let mut groups: BTreeMap<Key, usize> = BTreeMap::new();
-        let group_of: Vec<Option<usize>> = sequences
-            .iter()
-            .map(|sequence| {
-                let key = asker.ask(sequence, (DestinationId(id), destination))?;
+        let open = match destination {
+            Destination::Target(url) => destinations.may_give(url),
+            Destination::Pattern(_) | Destination::Upstream => Vec::new(),
+        };
+        let asked = sequences.iter().zip(&ways);
+        let group_of: Vec<Option<usize>> = asked
+            .map(|(sequence, ways)| {
+                let by = |id: &DestinationId| ways.get(id).cloned().unwrap_or_default();
+                if open.iter().any(|pattern| ways.contains_key(pattern)) {
+                    // What a pattern gives may be this target.
+                    let by = open.iter().flat_map(by).chain(by(&DestinationId(id))).collect();
+                    let key = (Verdict::Unknown(Unproved::OpenTarget), None, by);
+                    let next = groups.len();
+                    return Some(*groups.entry(key).or_insert(next));
+                }
+                let by = by(&DestinationId(id));
+                let key = asker.ask(sequence, (DestinationId(id), destination), by)?;
                 let next = groups.len();
                 Some(*groups.entry(key).or_insert(next))
             })
@@ -193,9 +209,13 @@ impl Asker<'_> {
     }
 
     /// How a sequence reaches a destination; nothing if it never does.
-    fn ask(&mut self, sequence: &[Step], (id, destination): (DestinationId, &Destination)) -> Option<Key> {
+    fn ask(
+        &mut self,
+        sequence: &[Step],
+        (id, destination): (DestinationId, &Destination),
+        by: Vec<ActionId>,
+    ) -> Option<Key> {
         let reaches = self.reaches(id);
-        let by: Vec<ActionId> = self.forwards(sequence, id);
         if by.is_empty() && self.upstream != Some(id) {
             return None;
         }
@@ -211,39 +231,21 @@ impl Asker<'_> {
             Found::Yes(..) => {}
         }
         let passed = self.upstream == Some(id);
-        match condition((sequence, self.search.pool), id, passed, self.search.atoms) {
-            None => Some((Verdict::Unknown(Unproved::Budget), None, by)),
-            Some(formula) => {
-                let verdict = match (destination, self.reads_address(&formula)) {
-                    (Destination::Pattern(_), _) => Verdict::Unknown(Unproved::OpenTarget),
-                    (_, true) => Verdict::Unknown(Unproved::Opaque),
-                    (_, false) => Verdict::Conditional,
-                };
-                Some((verdict, Some(text(&formula, self.search.atoms)), by))
-            }
-        }
-    }
-
-    /// The actions of a sequence that forward to a destination.
-    fn forwards(&self, sequence: &[Step], id: DestinationId) -> Vec<ActionId> {
-        let acts = sequence.iter().flat_map(|step| self.search.pool.acts(*step));
-        let by = acts.filter_map(|act| match act {
-            Act::Reach { destination, by } | Act::TryReach { destination, by, .. } if *destination == id => {
-                Some(*by)
-            }
-            _ => None,
-        });
-        by.collect()
-    }
-
-    /// True if a condition may differ within a class of addresses.
-    fn reads_address(&self, formula: &Formula) -> bool {
-        let mut found = false;
-        formula.atoms(&mut |id| {
-            let subject = self.search.atoms.subject(id);
-            found |= matches!(subject, Some(Subject::Part { why: Opaque::OfAddress, .. }));
-        });
-        found
+        let (atoms, left) = (self.search.atoms, &mut self.search.left);
+        let Some(formula) = condition((sequence, self.search.pool), id, passed, (atoms, left)) else {
+            return Some((Verdict::Unknown(Unproved::Budget), None, by));
+        };
+        let mut unclear = false;
+        formula.atoms(&mut |id| unclear |= atoms.is_unclear(id));
+        let condition = match (destination, unclear) {
+            (Destination::Pattern(_), _) => Err(Unproved::OpenTarget),
+            (_, true) => Err(Unproved::Opaque),
+            (_, false) => Ok(text(&formula, atoms)),
+        };
+        Some(match condition {
+            Ok(text) => (Verdict::Conditional, Some(text), by),
+            Err(why) => (Verdict::Unknown(why), None, by),
+        })
     }
 
     /// A region with a connection of it, which the engine decides.
@@ -266,7 +268,10 @@ impl Asker<'_> {
         };
         let Some(client) = first(&region.sources) else { return Ok(region) };
         let (witness, depends) = Witness::new(client, self.search.atoms, &found);
-        let (outcome, target) = witness.decide(self.program);
+        let Some((outcome, target)) = witness.decide(self.program) else {
+            region.verdict = Verdict::Unknown(Unproved::Budget);
+            return Ok(region);
+        };
         let arrives = match destination {
             Destination::Target(url) => target.as_ref() == Some(url),
             Destination::Pattern(_) => target.is_some(),
@@ -282,6 +287,17 @@ impl Asker<'_> {
         }
         Ok(region)
     }
+}
+
+/// The actions of a sequence that forward, by where to.
+fn forwards(sequence: &[Step], pool: &Pool) -> HashMap<DestinationId, Vec<ActionId>> {
+    let mut out: HashMap<DestinationId, Vec<ActionId>> = HashMap::new();
+    for act in sequence.iter().flat_map(|step| pool.acts(*step)) {
+        if let Act::Reach { destination, by } | Act::TryReach { destination, by, .. } = act {
+            out.entry(*destination).or_default().push(*by);
+        }
+    }
+    out
 }
 
 /// The first address of a set, IPv4 before IPv6.

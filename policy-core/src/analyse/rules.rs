@@ -1,13 +1,14 @@
 //! The rules of a phase for a class of addresses: what is left of them once every address test is known.
 
 use std::collections::HashMap;
+use std::fmt;
 
-use super::atoms::{AtomId, Atoms, Opaque, Scope};
+use super::atoms::{AtomId, Atoms, Opaque, Place, Scope};
 use super::cells::Truth;
 use super::formula::Formula;
 use super::space::{Space, TablesAt};
-use crate::cel::Expression;
-use crate::compile::{Program, RuleRef};
+use crate::cel::{Expression, Template};
+use crate::compile::{Program, RuleRef, may_give, pattern};
 use crate::exchange::{ActionId, Effect, RuleId};
 use crate::lpm::TestId;
 use crate::outcome::Ending;
@@ -82,7 +83,8 @@ pub(super) struct Rules<'p> {
 /// Formulas and lists of actions, each once.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    formulas: Vec<Formula>,
+    /// With its parts.
+    formulas: Vec<(Formula, usize)>,
     by_formula: HashMap<Formula, u32>,
     acts: Vec<Vec<Act>>,
     by_acts: HashMap<Vec<Act>, u32>,
@@ -92,7 +94,7 @@ impl Pool {
     fn formula_id(&mut self, formula: Formula) -> u32 {
         let formulas = &mut self.formulas;
         *self.by_formula.entry(formula).or_insert_with_key(|formula| {
-            formulas.push(formula.clone());
+            formulas.push((formula.clone(), formula.parts()));
             u32::try_from(formulas.len() - 1).unwrap_or(u32::MAX)
         })
     }
@@ -106,7 +108,12 @@ impl Pool {
     }
 
     pub(super) fn guard(&self, step: Step) -> &Formula {
-        self.formulas.get(step.guard as usize).unwrap_or(&Formula::Always(Truth::Fails))
+        self.formulas.get(step.guard as usize).map_or(&Formula::Always(Truth::Fails), |(formula, _)| formula)
+    }
+
+    /// What it takes to look at a step.
+    pub(super) fn cost(&self, step: Step) -> u64 {
+        self.formulas.get(step.guard as usize).map_or(1, |(_, parts)| *parts as u64)
     }
 
     pub(super) fn acts(&self, step: Step) -> &[Act] {
@@ -118,15 +125,40 @@ impl Pool {
 #[derive(Debug, Default)]
 pub(super) struct Destinations {
     pub(super) all: Vec<Destination>,
+    known: HashMap<Destination, DestinationId>,
+    /// The texts that give the targets of patterns.
+    templates: Vec<(DestinationId, Template)>,
 }
 
 impl Destinations {
     pub(super) fn id(&mut self, destination: Destination) -> DestinationId {
-        let at = self.all.iter().position(|known| *known == destination).unwrap_or_else(|| {
-            self.all.push(destination);
-            self.all.len() - 1
-        });
-        DestinationId(u32::try_from(at).unwrap_or(u32::MAX))
+        let all = &mut self.all;
+        *self.known.entry(destination).or_insert_with_key(|destination| {
+            all.push(destination.clone());
+            DestinationId(u32::try_from(all.len() - 1).unwrap_or(u32::MAX))
+        })
+    }
+
+    fn pattern(&mut self, template: &Template) -> DestinationId {
+        let id = self.id(Destination::Pattern(pattern(template).into()));
+        self.templates.push((id, template.clone()));
+        id
+    }
+
+    /// The patterns that may give an endpoint.
+    pub(super) fn may_give(&self, url: &EndpointUrl) -> Vec<DestinationId> {
+        let giving = self.templates.iter().filter(|(_, template)| may_give(template, url));
+        giving.map(|(id, _)| *id).collect()
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Target(url) => url.fmt(f),
+            Self::Pattern(text) => text.fmt(f),
+            Self::Upstream => f.write_str("the endpoint's own upstream"),
+        }
     }
 }
 
@@ -202,8 +234,7 @@ fn open_rule<'p>(
     let policy = program.program_sha256();
     let conditions = rule.conditions().map(|condition| {
         Formula::from_test(condition.test(), &mut |test| {
-            let (atom, turned) = atoms.part((condition.expression(), test), (policy, condition.id().0));
-            if turned { Formula::negated(Formula::Atom(atom)) } else { Formula::Atom(atom) }
+            Formula::Atom(atoms.part((condition.expression(), test), (policy, condition.id())))
         })
     });
     let conditions: Vec<_> = conditions.collect();
@@ -214,7 +245,7 @@ fn open_rule<'p>(
             acts.push(Open::Known(Act::Stop));
             break;
         };
-        let scope = Scope::Place(policy, action.id().0);
+        let scope = Scope::Place(policy, Place::Action(action.id()));
         acts.extend(open_act((program, action.id(), action.kind()), step, scope, atoms, destinations));
     }
     let mut tests = Vec::new();
@@ -276,9 +307,8 @@ fn open_act<'p>(
     let goes_on = Open::Known(Act::Unless(atoms.goes_on(kind, scope.clone(), why)));
     match step.target() {
         Some(Target::Rendered(template)) => {
-            let pattern = crate::compile::pattern(template);
-            let online = atoms.goes_on(&format!("{kind} to {pattern}"), scope, why);
-            let destination = destinations.id(Destination::Pattern(pattern.into()));
+            let online = atoms.goes_on(&format!("{kind} to {}", pattern(template)), scope, why);
+            let destination = destinations.pattern(template);
             vec![goes_on, reach(destination, online, !step.ends())]
         }
         _ => vec![goes_on],

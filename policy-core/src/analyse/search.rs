@@ -104,7 +104,11 @@ impl Search<'_> {
         steps: &mut u64,
     ) -> Result<Result<End, AtomId>, ()> {
         while let Some(step) = sequence.get(at.step) {
-            *steps = steps.checked_sub(1).ok_or(())?;
+            let Some(left) = steps.checked_sub(self.pool.cost(*step)) else {
+                *steps = 0;
+                return Err(());
+            };
+            *steps = left;
             let from = match at.act {
                 Some(act) => act,
                 None => match self.pool.guard(*step).value(self.atoms, domains) {

@@ -48,8 +48,8 @@ impl Witness {
         (Self { client, facts, offline }, depends)
     }
 
-    /// What the engine decides, and the target if it forwards.
-    pub(super) fn decide(&self, program: &Program) -> (Outcome, Option<EndpointUrl>) {
+    /// What the engine decides, and the target if it forwards; nothing if that takes more steps than a connection may.
+    pub(super) fn decide(&self, program: &Program) -> Option<(Outcome, Option<EndpointUrl>)> {
         let server = (IpAddr::from(SERVER), PORTS[1]).into();
         let facts = Facts::from_connection((self.client, PORTS[0]).into(), server);
         let start = Timestamp::new(0, 0);
@@ -71,7 +71,7 @@ impl Witness {
             Outcome::Forwarded { target, .. } => run.target(target).cloned(),
             _ => None,
         };
-        (outcome, target)
+        (!run.is_out_of_steps()).then_some((outcome, target))
     }
 }
 

@@ -50,7 +50,7 @@ enum Segment {
 }
 
 /// True unless the written parts of a template keep it from giving the URL.
-fn may_give(template: &Template, url: &EndpointUrl) -> bool {
+pub(crate) fn may_give(template: &Template, url: &EndpointUrl) -> bool {
     let segments: Vec<Segment> = template.parts().iter().map(segment).collect();
     spellings(url).iter().any(|text| matches(&segments, text.as_bytes()))
 }
