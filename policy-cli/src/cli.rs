@@ -252,7 +252,8 @@ pub(crate) struct Eval {
     /// is given.
     #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = parse_header)]
     pub(crate) header: Vec<(String, String)>,
-    /// The body of the request; `@FILE` is what a file holds. No header is added for it.
+    /// The body of the request; `@FILE` is what a file holds, up to 64 MiB. No header is added for it. Policies read 1 MiB of
+    /// it: a longer one fails where a policy searches it.
     #[arg(short = 'd', long, visible_alias = "data", value_name = "TEXT", requires = "of_request")]
     pub(crate) body: Option<String>,
     /// A secret that the policy reads; may be given several times.

@@ -31,6 +31,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Output could not be written.
     Output(io::Error),
+    /// The question is too large to be answered wholly; what is known, and what to do.
+    Incomplete(String),
     /// A fault of this program.
     Internal(String),
 }
@@ -44,7 +46,7 @@ impl Failure {
                 say(&message);
                 Exit::Usage
             }
-            Self::Internal(message) => {
+            Self::Incomplete(message) | Self::Internal(message) => {
                 say(&message);
                 Exit::Internal
             }

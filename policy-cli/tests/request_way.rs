@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 
+use policy_core::journey::Steps;
 use serde_json::{Value, json};
 
 #[path = "support/command.rs"]
@@ -302,60 +303,122 @@ fn rules_for_events_see_the_response_that_came() {
     assert_eq!(it["response"]["body"], json!("data: b\n\n"), "{it}");
 }
 
+/// The same policy by itself, and as that of an agent's endpoint.
+struct Twice(tempfile::TempDir);
+
+impl Twice {
+    fn new(policy: &str) -> Self {
+        let it = Self(folder());
+        let inside: String = policy.lines().map(|line| format!("    {line}\n")).collect();
+        it.write("one.yml", policy);
+        it.write("way.yml", &format!(
+            "version: 3\nagent: {{}}\nendpoints:\n- name: a\n  url: https://a.example\n  upstream: {{url: http://localhost:9}}\n  \
+             traffic_policy:\n{inside}"
+        ));
+        it
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.0.path().join(name), text).expect("written");
+    }
+
+    fn ask(&self, file: &str, more: &[&str]) -> (String, String) {
+        let call =
+            ["eval", file, "--ip", "203.0.113.9", "--url", "https://a.example/", "--response", "answer.json"];
+        let alone: &[&str] = if file == "one.yml" { &["--has-upstream"] } else { &[] };
+        let (code, out, err) = command::policy(self.0.path(), &[&call[..], alone, more].concat());
+        assert_eq!(code, Some(0), "{file}: {err}");
+        (out, err)
+    }
+
+    /// What both forms say of a response of a type.
+    fn answers(&self, kind: &str, body: &str) -> Value {
+        let response = json!({"headers": {"content-type": kind}, "body": body});
+        self.write("answer.json", &response.to_string());
+        let [alone, along] = ["one.yml", "way.yml"].map(|file| {
+            let it: Value = serde_json::from_str(&self.ask(file, &["--format", "json"]).0).expect("JSON");
+            ["outcome", "ended_by_event", "response", "effects", "target", "reason"]
+                .map(|field| it[field].clone())
+        });
+        let start: String = body.chars().take(40).collect();
+        // A reason names the line of its file.
+        assert_eq!(alone[..5], along[..5], "{start}");
+        let [outcome, ended_by_event, response, _, _, reason] = alone;
+        json!({"outcome": outcome, "ended_by_event": ended_by_event, "response": response, "reason": reason})
+    }
+
+    fn answers_events(&self, body: &str) -> Value {
+        self.answers("text/event-stream", body)
+    }
+}
+
 /// One policy by itself and the same policy of an endpoint say the same of a stream, whatever its form.
 #[test]
 fn a_stream_ends_alike_alone_and_along_the_way() {
-    let folder = folder();
-    let policy = "on_http_response:
+    let policy = Twice::new(
+        "on_http_response:
 - actions: [{type: add-headers, config: {headers: {x-b: c}}}]
 on_event_stream_message:
 - actions: [{type: sse-find-replace, config: {replacements: [{from: '[0-9x]', to: n}]}}]
 - expressions: [\"int(actions.ngrok.sse_find_replace.replacements[0].matched_content) > 5\"]
   actions: [{type: sse-find-replace, config: {replacements: [{from: large, to: small}]}}]
-";
-    let inside: String = policy.lines().map(|line| format!("    {line}\n")).collect();
-    let agent = format!(
-        "version: 3\nagent: {{}}\nendpoints:\n- name: a\n  url: https://a.example\n  upstream: {{url: http://localhost:9}}\n  traffic_policy:\n{inside}"
+",
     );
-    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
-    write("one.yml", policy);
-    write("way.yml", &agent);
-    let mut ended = 0;
-    for body in
-        [r"data: 1\n\ndata: 2\n\n", r"data: 1\r\n\r\ndata: x\r\n\r\n", r"\ufeffdata: x\n\n", "", r"data: 1"]
-    {
-        write("stream.yml", &format!("headers: {{content-type: text/event-stream}}\nbody: \"{body}\"\n"));
-        let ask = |file: &str, more: &[&str]| {
-            let call = [
-                "eval",
-                file,
-                "--ip",
-                "203.0.113.9",
-                "--url",
-                "https://a.example/",
-                "--response",
-                "stream.yml",
-                "--format",
-                "json",
-            ];
-            let (code, out, err) = command::policy(folder.path(), &[&call[..], more].concat());
-            assert_eq!(code, Some(0), "{body}: {err}");
-            let it: Value = serde_json::from_str(&out).expect("JSON");
-            ["outcome", "ended_by_event", "response", "effects", "target"].map(|field| it[field].clone())
-        };
-        let (alone, along) = (ask("one.yml", &["--has-upstream"]), ask("way.yml", &[]));
-        assert_eq!(alone, along, "{body}");
-        ended += usize::from(alone[1].is_u64());
-    }
+    let bodies =
+        ["data: 1\n\ndata: 2\n\n", "data: 1\r\n\r\ndata: x\r\n\r\n", "\u{feff}data: x\n\n", "", "data: 1"];
+    let ended = bodies.iter().filter(|body| policy.answers_events(body)["ended_by_event"].is_u64()).count();
     assert_eq!(ended, 2);
-    let text = |file: &str| {
-        let call =
-            ["eval", file, "--ip", "203.0.113.9", "--url", "https://a.example/", "--response", "stream.yml"];
-        command::policy(folder.path(), &call).1.lines().next().map(ToOwned::to_owned)
-    };
-    write("stream.yml", "headers: {content-type: text/event-stream}\nbody: \"data: x\\n\\n\"\n");
-    assert_eq!(text("one.yml"), Some("failed closed: the client is answered 200".to_owned()));
-    assert_eq!(text("one.yml"), text("way.yml"));
+    policy.answers_events("data: x\n\n");
+    let first = |file: &str| policy.ask(file, &[]).0.lines().next().map(ToOwned::to_owned);
+    assert_eq!(first("one.yml"), Some("failed closed: the client is answered 200".to_owned()));
+    assert_eq!(first("one.yml"), first("way.yml"));
+}
+
+/// What policies may take grows with the bytes of bodies and with events, alone and along the way, also of agents.
+#[test]
+fn bodies_and_events_bring_steps() {
+    let policy = Twice::new(
+        "on_http_response:
+- actions: [{type: response-body-find-replace, config: {replacements: [{from: q, to: z}]}}]
+on_event_stream_message:
+- expressions: [\"conn.client_ip == '203.0.113.9'\", '[1, 2, 3, 4, 5].exists(it, it == int(conn.client_port)) || true']
+  actions: [{type: sse-find-replace, config: {replacements: [{from: q, to: z}]}}]
+",
+    );
+    for (kind, events, bytes) in [
+        ("text/plain", 1, 60_000),
+        ("text/plain", 1, 1 << 20),
+        ("text/event-stream", 1, 60_000),
+        ("text/event-stream", 50, 3_000),
+        ("text/event-stream", 20_000, 1),
+    ] {
+        let length = if events == 1 { bytes - "data: \n\n".len() } else { bytes };
+        let body = format!("data: {}\n\n", "q".repeat(length)).repeat(events);
+        let it = policy.answers(kind, &body);
+        assert_eq!(it["outcome"], json!("upstream"), "{kind}, {events} of {bytes}: {}", it["reason"]);
+        let changed = it["response"]["body"].as_str().map(|it| it.matches('z').count());
+        assert_eq!(changed, Some(length * events), "{kind}, {events} of {bytes}");
+    }
+}
+
+/// An event has a budget of its own: one that takes more ends the stream, wherever it stands, and what policies may take is
+/// said.
+#[test]
+fn an_event_that_takes_too_much_ends_the_stream() {
+    let policy = Twice::new(
+        "on_event_stream_message:
+- actions:
+  - {type: sse-find-replace, config: {replacements: [{from: '(.?x|y|[0-9]){400}', to: ''}]}}
+",
+    );
+    let it = policy.answers_events(&format!("data: a\n\ndata: {}\n\ndata: a\n\n", "b".repeat(3_000)));
+    assert_eq!(it["ended_by_event"], json!(2), "{it}");
+    assert_eq!(it["response"]["body"], json!("data: a\n\n"), "{it}");
+    assert!(it["reason"].as_str().is_some_and(|reason| reason.contains("searching 3000 bytes")), "{it}");
+    for file in ["one.yml", "way.yml"] {
+        let err = policy.ask(file, &[]).1;
+        assert!(err.contains(&Steps::OF_EVENT.to_string()), "{file}: {err}");
+    }
 }
 
 /// Cases count requests along the way as well.

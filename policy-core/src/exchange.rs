@@ -124,6 +124,9 @@ impl Body {
     }
 }
 
+/// Steps that each byte of a body brings when it is read: fifteen searches for a short text.
+const STEPS_OF_BYTE: u64 = 16;
+
 /// Bytes of a set of keys.
 pub(crate) const MAX_KEY_SET: usize = 256 << 10;
 
@@ -132,6 +135,14 @@ impl Reply {
     #[must_use]
     pub fn body(body: Body) -> Self {
         Self::Body(body.into())
+    }
+
+    /// The steps that policies may take beyond those that they have: a body brings some for each of its bytes.
+    pub(crate) fn grants(&self) -> u64 {
+        match self {
+            Self::Body(body) => STEPS_OF_BYTE * body.bytes.len().min(MAX_BODY as usize) as u64,
+            _ => 0,
+        }
     }
 
     /// [`Reply::Secret`]

@@ -63,8 +63,10 @@ pub enum FactSource {
     Start,
     /// What time it is: [`Facts::at_time`].
     Time,
-    /// The request, with its response: [`Facts::with_request`].
+    /// The request: [`Facts::with_request`].
     Request,
+    /// The response to it: [`RequestFacts::with_response`](crate::message::RequestFacts::with_response).
+    Response,
     /// Nothing: actions of the policy produce it.
     Actions,
     /// What else it knows: [`Facts::with`].
@@ -201,7 +203,7 @@ impl<'a> Facts<'a> {
             | FactSource::Start
             | FactSource::Time
             | FactSource::Actions => true,
-            FactSource::Request | FactSource::Provider => false,
+            FactSource::Request | FactSource::Response | FactSource::Provider => false,
         }
     }
 
@@ -224,8 +226,11 @@ impl<'a> Facts<'a> {
             tag::STARTED => FactSource::Start,
             tag::NOW => FactSource::Time,
             tag::STATE => FactSource::Actions,
-            of if tag::part(of).is_some() => FactSource::Request,
-            _ => FactSource::Provider,
+            of => match tag::part(of) {
+                Some(part) if part.is_of_response() => FactSource::Response,
+                Some(_) => FactSource::Request,
+                None => FactSource::Provider,
+            },
         }
     }
 

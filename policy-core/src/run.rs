@@ -148,7 +148,7 @@ impl Run<'_> {
             }
             None => {
                 self.state.limits.steps = 0;
-                Err(Unrendered::whole(Fault::StepsOf(of().into())))
+                Err(Unrendered::whole(Fault::StepsOf { what: of().into(), steps }))
             }
         }
     }

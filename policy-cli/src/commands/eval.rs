@@ -1,6 +1,7 @@
 //! `policy eval`: a dry run is a host that answers from a script.
 
 mod counts;
+mod explained;
 mod given;
 mod known;
 mod missing;
@@ -23,7 +24,7 @@ use policy_core::url::{EndpointUrl, Scheme};
 
 use crate::answer::Answer;
 use crate::cli::{Eval, Format, Target, TargetState};
-use crate::exit::{Exit, Failure, after_output, say};
+use crate::exit::{Exit, Failure, after_output, note, say};
 use crate::files::read;
 use crate::hidden::Hidden;
 use crate::ip_policies;
@@ -113,8 +114,7 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
 fn answer(subject: &EvalSubject, known: &EvalInputs, args: &Eval) -> Result<Exit, Failure> {
     if let Some(path) = &args.ips {
         if args.format == Some(Format::Text) {
-            let message = "--ips prints one JSON object a line; leave out `--format text`";
-            return Err(Failure::Usage(message.to_owned()));
+            note("--ips prints one JSON object a line, whatever `--format` says");
         }
         return sources::evaluate(path, subject, known, args, &mut io::stdout().lock());
     }

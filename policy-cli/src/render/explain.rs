@@ -51,12 +51,13 @@ pub(crate) fn left_out(events: usize) -> Vec<u8> {
 pub(crate) fn steps(
     run: &Run<'_>,
     outcome: Outcome,
-    phase: Phase,
+    (phase, event): (Phase, Option<usize>),
     secrets: &[SecretValue],
 ) -> io::Result<Vec<u8>> {
     let decided = &EndedRun { run, outcome, hidden: &Hidden::new(secrets) };
     let mut out = Vec::new();
-    writeln!(out, "{phase}   client {}", run.facts().client_ip())?;
+    let event = event.map(|event| format!("   event {event}")).unwrap_or_default();
+    writeln!(out, "{phase}   client {}{event}", run.facts().client_ip())?;
     let rules = decided.program().rules(phase);
     let width = rules.map(|rule| title(rule).chars().count()).max().unwrap_or(0);
     for rule in decided.program().rules(phase) {

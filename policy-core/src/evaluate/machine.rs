@@ -91,7 +91,7 @@ impl<M: Mode> Continuation<M> {
     /// True if the run ended since its values and conditions take more steps than there were.
     pub(crate) fn is_out_of_steps(&self) -> bool {
         self.failed()
-            .is_some_and(|failed| matches!(failed.error.fault, CelFault::Steps | CelFault::StepsOf(_)))
+            .is_some_and(|failed| matches!(failed.error.fault, CelFault::Steps | CelFault::StepsOf { .. }))
     }
 
     /// The target of the forward for which the run waits, of the program that runs.
@@ -183,6 +183,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
     #[inline(never)]
     fn answered(&mut self, by: ActionId, effect: Effect, reply: &mut Reply) -> Step {
         let reply = std::mem::replace(reply, Reply::Logged);
+        self.at.state.limits.steps = self.at.state.limits.steps.saturating_add(reply.grants());
         let kept = self.at.state.kept();
         let asked = kept.asked.take();
         let next = match (effect, reply) {

@@ -7,6 +7,7 @@ use crate::compile::Program;
 use crate::evaluate::{Machine, Mode, RunState};
 use crate::exchange::{Effect, ForwardFailure, Reply, Step};
 use crate::outcome::Outcome;
+use crate::phase::Phase;
 
 /// Where a run stops that may ask its host.
 #[derive(Clone, Copy)]
@@ -117,7 +118,8 @@ impl<B> Driver<B> {
         let mut step = match reply {
             None => run.start(),
             Some(reply) => {
-                had = self.share(run, endpoint);
+                had = self.share(run, endpoint).saturating_add(reply.grants());
+                self.meter.grant(reply.grants());
                 run.resume(reply)
             }
         };
@@ -142,11 +144,28 @@ impl<B> Driver<B> {
     }
 
     /// The steps of a policy that goes on in another phase.
-    pub(super) fn next_phase<E>(&self, state: &mut RunState, endpoint: &E)
+    pub(super) fn next_phase<E>(&mut self, phase: Phase, state: &mut RunState, endpoint: &E)
     where
         B: Meter<E>,
     {
-        state.set_steps_left(state.steps_left().min(self.meter.left(endpoint)));
+        let left = match phase {
+            Phase::OnEventStreamMessage => {
+                self.meter.begin_event();
+                self.meter.left(endpoint)
+            }
+            _ => state.steps_left().min(self.meter.left(endpoint)),
+        };
+        state.set_steps_left(left);
+    }
+
+    /// A phase of a policy is over.
+    pub(super) fn end_phase<E>(&mut self, phase: Phase)
+    where
+        B: Meter<E>,
+    {
+        if phase == Phase::OnEventStreamMessage {
+            self.meter.end_event();
+        }
     }
 
     /// Others on the way, and other connections, have taken of the same budget.

@@ -112,6 +112,8 @@ pub struct Passage<'j, E> {
     pub policy: usize,
     /// Endpoints that waited for it.
     pub depth: usize,
+    /// The event of an event stream that it saw, from 1.
+    pub event: Option<usize>,
     /// True for the one that decided: of an admitted connection where it came in, of a refused one where it was refused.
     pub decides: bool,
 }
@@ -169,6 +171,7 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
                 url: url.as_ref(),
                 policy: visit.policy,
                 depth: visit.depth,
+                event: None,
                 decides: deciding == Some(visit.order),
             };
             inspect(self.endpoints, self.facts, visit, |run| look(&passage, run));

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use policy_core::categories::{Categories, load_categories};
 use policy_core::cel::{Borrowed, Timestamp, Value};
 use policy_core::diagnostic::{printable, shown_address};
-use policy_core::facts::{Fact, FactProvider, Facts, GivenFacts};
+use policy_core::facts::{Fact, FactProvider, FactSource, Facts, GivenFacts};
 use policy_core::message::{Request, Response};
 use policy_core::url::EndpointUrl;
 use policy_core::variables;
@@ -129,6 +129,7 @@ impl EvalInputs {
     ) -> Result<Self, Failure> {
         let mut given = GivenFacts::default();
         for (path, value) in &args.set {
+            refuse_part_of_message(path)?;
             given.set(path, value).map_err(|error| Failure::Usage(format!("--set: {error}")))?;
         }
         let (files, counts) = (files.clone(), Arc::clone(counts));
@@ -203,6 +204,17 @@ impl EvalInputs {
             note(&format!("--login: nothing asked who is logged in {unread}"));
         }
     }
+}
+
+/// Facts of a message are those of the message that is given: they cannot contradict it.
+fn refuse_part_of_message(path: &str) -> Result<(), Failure> {
+    let Some(fact) = variables::fact(path) else { return Ok(()) };
+    let (message, by) = match Facts::source(fact) {
+        FactSource::Response => ("response", "a file with `--response`"),
+        FactSource::Request => ("request", "`--url`, `-X`, `-H` and `-d`, or a file with `--request`"),
+        _ => return Ok(()),
+    };
+    Err(Failure::Usage(format!("--set: `{}` is part of the {message}: give it by {by}", fact.path())))
 }
 
 /// True if policies read a fact that was given, or one that follows from it.

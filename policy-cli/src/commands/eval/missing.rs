@@ -40,6 +40,7 @@ impl Missing {
             FactSource::Connection
             | FactSource::Start
             | FactSource::Request
+            | FactSource::Response
             | FactSource::Actions
             | FactSource::Provider => format!("--set {}=…", fact.path()),
         }

@@ -19,9 +19,9 @@ use policy_core::phase::Phase;
 use policy_core::scenarios::ExpectedOutcome;
 use policy_core::url::EndpointUrl;
 
+use super::explained::{OutOfSteps, disagree};
 use super::known::{EvalInputs, Item, Provided};
 use super::missing;
-use super::single::disagree;
 use crate::answer::{Answer, Draw, Performed, Pool, Route, Run, digests, performed, place, words};
 use crate::cli::{Eval, Target, TargetState};
 use crate::exit::Failure;
@@ -227,13 +227,14 @@ impl<'n> Ingress<'n> {
         self.entry.url.as_ref().or_else(|| self.node(self.place())?.url.as_ref())
     }
 
-    /// Decides as an edge would, with the draws of a map; the target that got the connection, if one did.
-    fn decide(&self, facts: &Facts<'_>, map: &Map<'_>) -> (Verdict, Option<EndpointUrl>) {
+    /// Decides as an edge would, with the draws of a map; the target that got the connection, if one did, and whether the
+    /// policies used up their steps.
+    fn decide(&self, facts: &Facts<'_>, map: &Map<'_>) -> (Verdict, Option<EndpointUrl>, bool) {
         let mut journey = Journey::new(map, facts, Budget::new(self.network), self.place());
         let verdict: Verdict = travel!(journey, map.targets);
         let last = journey.trail().iter().last().map(|(url, _)| url.clone());
         let target = last.filter(|_| verdict.decision == OutcomeKind::Forward);
-        (verdict, target)
+        (verdict, target, journey.is_out_of_steps())
     }
 
     /// What other draws out of the pools give than the first, each once, and whether all were tried.
@@ -248,7 +249,7 @@ impl<'n> Ingress<'n> {
         for _ in 1..MAX_DRAWS {
             let Some(next) = script.take() else { return (out, true) };
             let map = Map::new(self.network, first.targets, next);
-            let (verdict, target) = self.decide(facts, &map);
+            let (verdict, target, _) = self.decide(facts, &map);
             let draw = Draw { decision: verdict.decision, target };
             if (draw.decision, draw.target.as_ref()) != told && !out.contains(&draw) {
                 out.push(draw);
@@ -308,12 +309,15 @@ impl<'n> Ingress<'n> {
     fn ask_connection(&self, facts: &Facts<'_>, args: &Eval) -> Result<Answer, Failure> {
         let (map, entry) = (Map::new(self.network, &args.target, Vec::new()), self.place());
         // The code that an edge runs decides; the code as written says why.
-        let mut written =
-            Journey::<_, _, AsWritten<Recording>>::traced(&map, facts, Budget::new(self.network), entry);
+        let first = Map::new(self.network, &args.target, Vec::new());
+        let (decided, _, compiled) = self.decide(facts, &first);
+        let budget = Budget::explaining(self.network, compiled);
+        let mut written = Journey::<_, _, AsWritten<Recording>>::traced(&map, facts, budget, entry);
         let verdict: Verdict = travel!(written, &args.target);
-        let (decided, _) = self.decide(facts, &Map::new(self.network, &args.target, Vec::new()));
+        let out = OutOfSteps { compiled, written: written.is_out_of_steps() };
+        out.note();
         if decided != verdict {
-            return Err(disagree(decided.decision, verdict.decision, written.is_out_of_steps()));
+            return Err(disagree(decided.decision, verdict.decision, out));
         }
         let mut seen = Seen::new(self.entry_name(), args);
         written.each_run(|passage, run| seen.run(passage, Phase::OnTcpConnect, run));
@@ -469,7 +473,7 @@ impl<'a> Seen<'a> {
         let Some(outcome) = run.outcome() else { return };
         self.missing = self.missing.take().or_else(|| missing::message(run));
         if self.args.explain {
-            match render::explain::steps(run, outcome, phase, &self.args.secret) {
+            match render::explain::steps(run, outcome, (phase, passage.event), &self.args.secret) {
                 Ok(steps) => {
                     self.steps.extend(format!("policy of {}\n", printable(&name)).into_bytes());
                     self.steps.extend(steps);

@@ -4,14 +4,15 @@ use std::borrow::Cow;
 
 use policy_core::evaluate::{Evaluation, Mode, Recording, RunState};
 use policy_core::facts::Facts;
-use policy_core::journey::SHOWN_EVENTS;
+use policy_core::journey::{SHOWN_EVENTS, Steps};
 use policy_core::message::{Changes, EventStream, RequestFacts, Response, Side};
 use policy_core::outcome::Outcome;
 use policy_core::phase::Phase;
 
+use super::explained;
 use super::known::EvalInputs;
 use super::missing;
-use super::single::{Policy, disagree};
+use super::single::Policy;
 use super::world::World;
 use crate::answer::{Answer, Assumption, Performed, RequestAnswer, Run, http_words, lacks_time, performed};
 use crate::cli::{Eval, Target, TargetState};
@@ -54,7 +55,12 @@ impl Phased<'_> {
 }
 
 /// The steps of a run, if they are wanted.
-fn explained(run: &Run<'_>, outcome: Outcome, phase: Phase, args: &Eval) -> Result<Vec<u8>, Failure> {
+fn explained(
+    run: &Run<'_>,
+    outcome: Outcome,
+    phase: (Phase, Option<usize>),
+    args: &Eval,
+) -> Result<Vec<u8>, Failure> {
     match args.explain {
         true => Ok(render::explain::steps(run, outcome, phase, &args.secret)?),
         false => Ok(Vec::new()),
@@ -71,11 +77,11 @@ impl Policy {
         request: &RequestFacts<'_>,
     ) -> Result<Answer, Failure> {
         let facts = facts.with_request(request);
-        let mut steps = explained(&connected, Outcome::Upstream, Phase::OnTcpConnect, args)?;
+        let mut steps = explained(&connected, Outcome::Upstream, (Phase::OnTcpConnect, None), args)?;
         let mut effects = performed(&connected);
         let states = (compiled, connected.into_state());
         let asked = self.phase(Phase::OnHttpRequest, &facts, states, world)?;
-        steps.extend(explained(&asked.run, asked.outcome, Phase::OnHttpRequest, args)?);
+        steps.extend(explained(&asked.run, asked.outcome, (Phase::OnHttpRequest, None), args)?);
         let response = asked.response(known, args)?;
         let mut answer = self.answer(&asked.run, asked.outcome, args, (None, Vec::new()));
         in_http_words(&mut answer, &asked);
@@ -87,7 +93,7 @@ impl Policy {
             let facts = facts.with_request(&answered);
             let states = (asked.compiled, asked.run.into_state());
             let answered = self.phase(Phase::OnHttpResponse, &facts, states, world)?;
-            steps.extend(explained(&answered.run, answered.outcome, Phase::OnHttpResponse, args)?);
+            steps.extend(explained(&answered.run, answered.outcome, (Phase::OnHttpResponse, None), args)?);
             let nothing = Changes::default();
             let changes = answered.run.changes().unwrap_or(&nothing);
             sent.response = match answered.outcome {
@@ -146,7 +152,12 @@ impl Policy {
             let passes = phased.outcome == Outcome::Upstream;
             passed += usize::from(passes);
             if !passes || passed <= SHOWN_EVENTS {
-                steps.extend(explained(&phased.run, phased.outcome, Phase::OnEventStreamMessage, args)?);
+                steps.extend(explained(
+                    &phased.run,
+                    phased.outcome,
+                    (Phase::OnEventStreamMessage, Some(stream.taken())),
+                    args,
+                )?);
                 effects.extend(performed(&phased.run));
             }
             if !passes {
@@ -174,15 +185,21 @@ impl Policy {
         world: &World<'_>,
     ) -> Result<Phased<'r>, Failure> {
         let program = &self.program;
-        let mut decided = program.run_from(phase, facts, compiled.into_next_phase());
+        let mut compiled = compiled.into_next_phase();
+        if phase == Phase::OnEventStreamMessage {
+            compiled.set_steps_left(Steps::OF_EVENT);
+        }
+        let steps = compiled.steps_left();
+        let mut decided = program.run_from(phase, facts, compiled);
         let outcome = decided.run(|effect, run| world.reply(effect, run));
-        let state = written.into_next_phase();
+        let mut state = written.into_next_phase();
+        if decided.is_out_of_steps() {
+            state.set_steps_left(steps);
+        }
         let mut run = program.run_traced_from(phase, facts, state, Recording::default());
         let as_written = run.run(|effect, run| world.reply(effect, run));
         let sent = answered(&run);
-        if outcome != as_written || answered(&decided) != sent {
-            return Err(disagree(outcome.kind(), as_written.kind(), run.is_out_of_steps()));
-        }
+        explained::agree((&decided, outcome), (&run, as_written), answered(&decided) == sent)?;
         if lacks_time(&run, outcome, world.args) {
             world.assumes(Assumption::NoTime);
         }

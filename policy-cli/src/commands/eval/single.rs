@@ -4,16 +4,16 @@ use std::path::Path;
 
 use policy_core::check::{CheckOptions, CheckedPolicy, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
-use policy_core::evaluate::{Record, Recording};
+use policy_core::evaluate::{Record, Recording, RunState};
 use policy_core::exchange::Effect;
 use policy_core::ip_policies::ListedAt;
-use policy_core::journey::Steps;
 use policy_core::lint::{DocumentKind, kind_of};
-use policy_core::outcome::{Outcome, OutcomeKind};
+use policy_core::outcome::Outcome;
 use policy_core::phase::Phase;
 use policy_core::scenarios::ExpectedOutcome;
 use policy_core::url::{EndpointUrl, Scheme};
 
+use super::explained;
 use super::known::{EvalInputs, Provided};
 use super::missing;
 use super::world::World;
@@ -115,11 +115,10 @@ impl Policy {
         // The code that an edge runs decides; the code as written says why.
         let mut compiled = program.on_tcp_connect(&facts);
         let decided = compiled.run(|effect, run| world.reply(effect, run));
-        let mut run = program.on_tcp_connect_traced(&facts, Recording::default());
+        let state = if compiled.is_out_of_steps() { RunState::default() } else { explained::first_state() };
+        let mut run = program.run_traced_from(Phase::OnTcpConnect, &facts, state, Recording::default());
         let outcome = run.run(|effect, run| world.reply(effect, run));
-        if decided != outcome {
-            return Err(disagree(decided.kind(), outcome.kind(), run.is_out_of_steps()));
-        }
+        explained::agree((&compiled, decided), (&run, outcome), true)?;
         if let Some(message) = world.missing([program]).or_else(|| missing::message(&run)) {
             return Err(Failure::Usage(message));
         }
@@ -129,7 +128,7 @@ impl Policy {
         }
         let listed_at = args.ip_policies.as_deref().and_then(|path| find_listed(&run, outcome, path));
         let steps = if args.explain {
-            render::explain::steps(&run, outcome, Phase::OnTcpConnect, &args.secret)?
+            render::explain::steps(&run, outcome, (Phase::OnTcpConnect, None), &args.secret)?
         } else {
             Vec::new()
         };
@@ -188,23 +187,6 @@ impl Policy {
             steps,
         }
     }
-}
-
-/// The two forms of a program decide differently: a fault of ours, unless the policy as written, which leaves out
-/// nothing, has used up its steps.
-pub(super) fn disagree(compiled: OutcomeKind, written: OutcomeKind, out_of_steps: bool) -> Failure {
-    Failure::Internal(match out_of_steps {
-        true => format!(
-            "an edge decides {compiled}; why cannot be shown, since the policy as written takes more than {} steps \
-             (an edge leaves out conditions that no longer matter)",
-            Steps::OF_CONNECTION
-        ),
-        false => {
-            format!(
-                "compiled code gives {compiled}, the policy as written {written}: please report this policy"
-            )
-        }
-    })
 }
 
 /// Where the entry that decided stands in the IP policies of a file, or in a list that they name.

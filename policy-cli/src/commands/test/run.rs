@@ -215,6 +215,7 @@ impl Question<'_> {
         let not_asked = |failure: Failure| match failure {
             // A question without an answer fails the case; a fault of ours ends the run.
             Failure::Usage(why) => Ok(Err(format!("{why}{HINT}"))),
+            Failure::Incomplete(why) => Ok(Err(why)),
             other => Err(other),
         };
         let Some(subject) = file.subject(&step.asked) else {

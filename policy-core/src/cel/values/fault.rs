@@ -55,8 +55,13 @@ pub enum Fault {
     NotProvided(&'static str),
     /// More steps than one evaluation may take.
     Steps,
-    /// Something beside expressions that takes more steps than are left: what, in words.
-    StepsOf(Box<str>),
+    /// Something beside expressions that takes more steps than are left.
+    StepsOf {
+        /// What, in words.
+        what: Box<str>,
+        /// How many it takes.
+        steps: u64,
+    },
     /// More text or items than one evaluation may make.
     Output,
 }
@@ -65,7 +70,7 @@ impl Fault {
     /// True if nothing may absorb the fault: the evaluation as a whole is over.
     #[must_use]
     pub const fn is_final(&self) -> bool {
-        matches!(self, Self::Steps | Self::StepsOf(_) | Self::Output | Self::SecretWanted { .. })
+        matches!(self, Self::Steps | Self::StepsOf { .. } | Self::Output | Self::SecretWanted { .. })
     }
 
     pub(crate) fn overload(function: &str) -> Self {
@@ -97,8 +102,10 @@ impl fmt::Display for Fault {
             Self::SecretWanted { .. } => f.write_str("a secret cannot be looked up here"),
             Self::NoSecret(name) => write!(f, "no secret `{name}`"),
             Self::NotProvided(what) => write!(f, "no source for {what}"),
-            Self::Steps => f.write_str("the expression takes more steps than allowed"),
-            Self::StepsOf(what) => write!(f, "{what} takes more steps than are left"),
+            Self::Steps => f.write_str("the expression takes more steps than policies may take"),
+            Self::StepsOf { what, steps } => {
+                write!(f, "{what} takes {steps} steps, more than are left of those that policies may take")
+            }
             Self::Output => f.write_str("the expression makes larger values than allowed"),
         }
     }

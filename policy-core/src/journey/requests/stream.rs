@@ -40,7 +40,10 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
                 self.forget_event();
                 next
             }
-            None => self.end_stream(),
+            None => {
+                self.forget_event();
+                self.end_stream()
+            }
         }
     }
 

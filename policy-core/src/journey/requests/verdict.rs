@@ -45,6 +45,7 @@ impl<N: Endpoints, B, M: Mode> RequestJourney<'_, N, B, M> {
                 url: url.as_ref(),
                 policy: ran.policy,
                 depth: ran.depth,
+                event: ran.event,
                 decides: deciding == Some(ran.order),
             };
             let phase = ran.phase;

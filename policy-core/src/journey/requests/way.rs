@@ -196,6 +196,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
         let Some(run) = frame.run.take() else { return RequestNext::Leg(self.out_of_order()) };
         let (phase, order, taken) = (frame.phase, frame.order, frame.taken.take());
         let Some(outcome) = run.outcome() else { return RequestNext::Leg(self.out_of_order()) };
+        self.driver.end_phase::<N::Endpoint>(phase);
         frame.last = Some(self.ran.len());
         let ran = Ran {
             endpoint: frame.endpoint.clone(),
@@ -265,7 +266,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
         };
         let state = last.and_then(|ran| ran.run.as_ref()).map(|run| run.state.clone());
         let mut state = state.unwrap_or_default().into_next_phase();
-        self.driver.next_phase(&mut state, &frame.endpoint);
+        self.driver.next_phase(phase, &mut state, &frame.endpoint);
         let facts = *self.facts;
         let inputs = Inputs::new(program, phase, &facts);
         (frame.phase, frame.order) = (phase, order);

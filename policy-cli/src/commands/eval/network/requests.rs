@@ -8,9 +8,9 @@ use policy_core::message::{Request, RequestFacts, Response, Side};
 use policy_core::outcome::OutcomeKind;
 use policy_core::url::Scheme;
 
+use super::super::explained::{OutOfSteps, disagree};
 use super::super::known::EvalInputs;
 use super::super::request::request_answer;
-use super::super::single::disagree;
 use super::super::world::World;
 use super::{Budget, Ingress, Map, Seen};
 use crate::answer::{Answer, Assumption, RequestAnswer, Route, http_words, lacks_time, words};
@@ -35,16 +35,17 @@ impl Ingress<'_> {
         let (world, map) = (World::new(known, args), Map::new(self.network, &args.target, Vec::new()));
         let servers = Servers { known, args, world: &world };
         // The code that an edge runs decides, and counts the request; the code as written says why.
-        let decided = self.decide_request(facts, &request, &servers);
-        let budget = Budget::new(self.network);
+        let (decided, compiled) = self.decide_request(facts, &request, &servers)?;
+        let budget = Budget::explaining(self.network, compiled);
         let mut written: Travelled<'_, '_, AsWritten<Recording>> =
             RequestJourney::new(&map, facts, &request, budget, self.place());
         servers.travel(&mut written)?;
         let (verdict, sent) = (written.verdict(), sent(&written));
         let ended_by_event = written.ended_by_event();
-        let decided = decided?;
+        let out = OutOfSteps { compiled, written: written.is_out_of_steps() };
+        out.note();
         if decided != (verdict.clone(), sent.clone()) {
-            return Err(disagree(decided.0.decision, verdict.decision, written.is_out_of_steps()));
+            return Err(disagree(decided.0.decision, verdict.decision, out));
         }
         if let Some(message) = world.missing(self.network.programs().map(|program| &**program)) {
             return Err(Failure::Usage(message));
@@ -78,12 +79,12 @@ impl Ingress<'_> {
         facts: &Facts<'_>,
         request: &RequestFacts<'_>,
         servers: &Servers<'_>,
-    ) -> Result<(Verdict, RequestAnswer), Failure> {
+    ) -> Result<((Verdict, RequestAnswer), bool), Failure> {
         let map = Map::new(self.network, &servers.args.target, Vec::new());
         let budget = Budget::new(self.network);
         let mut journey: Travelled<'_, '_> = RequestJourney::new(&map, facts, request, budget, self.place());
         servers.travel(&mut journey)?;
-        Ok((journey.verdict(), sent(&journey)))
+        Ok(((journey.verdict(), sent(&journey)), journey.is_out_of_steps()))
     }
 
     /// Refuses an endpoint that carries no requests.
