@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use policy_core::compile::{CompileOptions, Program};
 use policy_core::evaluate::{AsWritten, Recording};
-use policy_core::exchange::{Asked, Effect, Reply, SlidingWindow};
+use policy_core::exchange::{Asked, Body, Effect, Reply, SlidingWindow};
 use policy_core::facts::Facts;
 use policy_core::journey::{Endpoints, Policy, RequestJourney, RequestLeg, Serving, Steps};
-use policy_core::message::{Changes, Request, Response};
+use policy_core::message::{Changes, Request, Response, Side};
 use policy_core::outcome::OutcomeKind;
 use policy_core::phase::{Phase, PhaseSet};
 use policy_core::url::EndpointUrl;
@@ -54,6 +54,12 @@ enum Rule {
     Forward(usize, bool),
     /// Refuses 127.0.0.N for the N whose bit is not set.
     Restrict(u8),
+    /// Looks at the digit of an event, which has one.
+    Observe,
+    /// Another digit in its place.
+    Replace(u8, u8),
+    /// A condition without a value where an event came with a digit.
+    FailAt(u8),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -61,6 +67,7 @@ struct Rules {
     connect: Vec<Rule>,
     request: Vec<Rule>,
     response: Vec<Rule>,
+    event: Vec<Rule>,
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +75,8 @@ struct Spec {
     url: usize,
     policies: Vec<Rules>,
     answers: bool,
+    /// The digits of the events that it answers.
+    events: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -121,9 +130,16 @@ struct Message {
     marks: Vec<String>,
 }
 
-/// A response, naively: its status and the values of `x-m`.
+/// A response, naively: its status, the values of `x-m`, and the digits of the events of its stream, if it is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Answer(u16, Vec<String>);
+struct Answer(u16, Vec<String>, Option<Vec<u8>>);
+
+impl Answer {
+    /// Without headers and events.
+    const fn bare(status: u16) -> Self {
+        Self(status, Vec::new(), None)
+    }
+}
 
 enum Came {
     Answered(Answer),
@@ -182,22 +198,51 @@ impl Naive<'_> {
                 }
                 self.pass(at, policy + 1, &message)
             }
-            Ended::Refused(status) => return Came::Answered(Answer(status, Vec::new())),
-            Ended::Answered(status) => Came::Answered(Answer(status, Vec::new())),
+            Ended::Refused(status) => return Came::Answered(Answer::bare(status)),
+            Ended::Answered(status) => Came::Answered(Answer::bare(status)),
             Ended::Closed => return Came::Closed,
             Ended::Forwarded(came) => came,
         };
-        let Came::Answered(Answer(status, marks)) = came else { return came };
-        if rules.response.is_empty() {
-            return Came::Answered(Answer(status, marks));
-        }
+        let Came::Answered(Answer(status, marks, events)) = came else { return came };
         // Of the request it sees what its own policy made of it.
         let mut response = Message { path: message.path, marks };
-        match self.phase(at, policy, Phase::OnHttpResponse, &mut response, status) {
-            Ended::Through => Came::Answered(Answer(status, response.marks)),
-            Ended::Refused(status) | Ended::Answered(status) => Came::Answered(Answer(status, Vec::new())),
-            Ended::Closed | Ended::Forwarded(_) => Came::Closed,
+        if !rules.response.is_empty() {
+            match self.phase(at, policy, Phase::OnHttpResponse, &mut response, status) {
+                Ended::Through => {}
+                Ended::Refused(status) | Ended::Answered(status) => {
+                    return Came::Answered(Answer::bare(status));
+                }
+                Ended::Closed | Ended::Forwarded(_) => return Came::Closed,
+            }
         }
+        let events = events
+            .map(|events| if rules.event.is_empty() { events } else { self.events(at, policy, &events) });
+        Came::Answered(Answer(status, response.marks, events))
+    }
+
+    /// The events that pass: the first one that does not ends the stream.
+    fn events(&mut self, at: Number, policy: usize, events: &[u8]) -> Vec<u8> {
+        let mut passed = Vec::new();
+        for came in events {
+            let spec = &self.spec(at).policies[policy];
+            let (rules, text) = (spec.event.clone(), text(spec));
+            let head = format!("{}:", Phase::OnEventStreamMessage.name());
+            let first = text.lines().position(|line| line == head).expect("its rules") + 2;
+            let mut digit = *came;
+            for (line, rule) in (first..).zip(&rules) {
+                match rule {
+                    Rule::Replace(from, to) if digit == *from => digit = *to,
+                    Rule::FailAt(n) if n == came => {
+                        let line = u32::try_from(line).expect("few");
+                        self.decider = Some(Decider(Some(file(at, policy)), Some(line), OutcomeKind::Error));
+                        return passed;
+                    }
+                    _ => {}
+                }
+            }
+            passed.push(digit);
+        }
+        passed
     }
 
     fn phase(
@@ -259,7 +304,7 @@ impl Naive<'_> {
                     self.decider = decider(OutcomeKind::Deny);
                     return Ended::Refused(403);
                 }
-                Rule::Restrict(_) => {}
+                Rule::Restrict(_) | Rule::Observe | Rule::Replace(..) | Rule::FailAt(_) => {}
                 Rule::Forward(to, or_continue) => match self.forward(TARGETS[*to], message) {
                     (Came::Failed, _) if *or_continue => {}
                     (Came::Failed, status) => {
@@ -318,7 +363,7 @@ impl Naive<'_> {
         }
         self.sent.push(at);
         if self.spec(at).answers {
-            return Came::Answered(answer_of(at, &message.path, &message.marks));
+            return Came::Answered(answer_of(self.spec(at), at, &message.path, &message.marks));
         }
         if is_entry {
             self.decider = Some(Decider(last(), None, OutcomeKind::Error));
@@ -328,8 +373,9 @@ impl Naive<'_> {
 }
 
 /// What the server of an endpoint answers.
-fn answer_of(at: Number, path: &str, marks: &[String]) -> Answer {
-    Answer(200, vec![format!("{at} {path} {}", marks.join(","))])
+fn answer_of(of: &Spec, at: Number, path: &str, marks: &[String]) -> Answer {
+    let events = (!of.events.is_empty()).then(|| of.events.clone());
+    Answer(200, vec![format!("{at} {path} {}", marks.join(","))], events)
 }
 
 fn file(at: Number, policy: usize) -> String {
@@ -343,6 +389,7 @@ fn text(rules: &Rules) -> String {
         (Phase::OnTcpConnect, &rules.connect),
         (Phase::OnHttpRequest, &rules.request),
         (Phase::OnHttpResponse, &rules.response),
+        (Phase::OnEventStreamMessage, &rules.event),
     ];
     for (phase, rules) in phases.iter().filter(|(_, rules)| !rules.is_empty()) {
         lines.push(format!("{}:", phase.name()));
@@ -351,6 +398,9 @@ fn text(rules: &Rules) -> String {
     lines.join("\n")
 }
 
+/// The digit that the first action of a policy's rules for events has found.
+const OBSERVED: &str = "actions.ngrok.sse_find_replace.replacements[0].matched_content";
+
 fn rule_text(phase: Phase, rule: &Rule) -> String {
     let action = |kind: &str, config: &str| format!("actions: [{{type: {kind}, config: {config}}}]");
     let side = if phase == Phase::OnHttpResponse { "Res" } else { "Req" };
@@ -358,6 +408,14 @@ fn rule_text(phase: Phase, rule: &Rule) -> String {
     match rule {
         Rule::Mark(n) => action("add-headers", &format!("{{headers: {{x-m: '{n}'}}}}")),
         Rule::Rewrite(n) => action("url-rewrite", &format!("{{to: '/{n}'}}")),
+        Rule::Observe => action("sse-find-replace", "{replacements: [{from: '[0-9]', to: '$0'}]}"),
+        Rule::Replace(from, to) => {
+            action("sse-find-replace", &format!("{{replacements: [{{from: '{from}', to: '{to}'}}]}}"))
+        }
+        Rule::FailAt(n) => when(
+            format!("1 / (int({OBSERVED}) - {n}) > 100"),
+            action("sse-find-replace", "{replacements: [{from: x}]}"),
+        ),
         Rule::Log if phase == Phase::OnTcpConnect => action("log", "{metadata: {said: connected}}"),
         Rule::Log => {
             let of = if phase == Phase::OnHttpResponse { "string(res.status_code)" } else { "req.url.path" };
@@ -418,10 +476,27 @@ fn got(changes: Option<&Changes>) -> (String, Vec<String>) {
     (path, marks.map(|(_, values)| values.iter().map(ToString::to_string).collect()).unwrap_or_default())
 }
 
-fn to_response(Answer(status, marks): &Answer) -> Response {
+fn to_response(Answer(status, marks, events): &Answer) -> Response {
     let mut response = Response::new(*status);
     marks.iter().for_each(|mark| response.headers.append("x-m", mark).expect("a header"));
+    if let Some(events) = events {
+        response.headers.append("content-type", "text/event-stream").expect("a header");
+        let events = events.iter().map(|digit| format!("data: {digit}\n\n"));
+        response.body = events.collect::<String>().into_bytes();
+    }
     response
+}
+
+fn to_answer(response: &Response) -> Answer {
+    let values = |wanted| response.headers.iter().filter(move |(name, _)| *name == wanted);
+    let marks = values("x-m").map(|(_, value)| value.to_owned()).collect();
+    let is_stream = values("content-type").any(|(_, value)| value == "text/event-stream");
+    let digits = || {
+        let body = std::str::from_utf8(&response.body).expect("text");
+        let data = |event: &str| event.strip_prefix("data: ")?.parse().ok();
+        body.split_terminator("\n\n").map(|event| data(event).expect("a digit")).collect()
+    };
+    Answer(response.status, marks, is_stream.then(digits))
 }
 
 /// Takes every leg as the net answers; in the order in which phases run what was asked, and the rest at the end.
@@ -432,6 +507,10 @@ macro_rules! drive {
             leg = match leg {
                 RequestLeg::Done => break,
                 RequestLeg::Pause => $journey.go_on(),
+                RequestLeg::Ask(Effect::ReadBody { side: Side::Event, .. }) => {
+                    let bytes = $journey.event().expect("an event").into();
+                    $journey.reply(Reply::body(Body { bytes, complete: true }))
+                }
                 RequestLeg::Ask(effect) => {
                     assert_eq!(effect, Effect::CountRequest);
                     let Some(Asked::Rate { limit, .. }) = $journey.asked() else { panic!("what it counts") };
@@ -443,8 +522,9 @@ macro_rules! drive {
                     let at = *$journey.sending_to().expect("an endpoint");
                     sent.push(at);
                     let (path, marks) = got($journey.changes());
-                    match $net.specs.get(at).unwrap_or(&$net.entry).answers {
-                        true => $journey.responded(to_response(&answer_of(at, &path, &marks))),
+                    let of = $net.specs.get(at).unwrap_or(&$net.entry);
+                    match of.answers {
+                        true => $journey.responded(to_response(&answer_of(of, at, &path, &marks))),
                         false => $journey.not_reached("it is down".to_owned()),
                     }
                 }
@@ -452,11 +532,15 @@ macro_rules! drive {
         }
         let hops: Vec<String> = $journey.trail().iter().map(|(url, _)| url.to_string()).collect();
         let logs: Vec<String> = $journey.logs().entries().iter().map(|entry| format!("{entry:?}")).collect();
-        let answer = $journey.response().map(|response| {
-            let marks = response.headers.iter().filter(|(name, _)| *name == "x-m");
-            Answer(response.status, marks.map(|(_, value)| value.to_owned()).collect())
-        });
-        (answer, $journey.verdict(), hops, logs, sent, asked)
+        (
+            $journey.response().map(to_answer),
+            $journey.ended_by_event(),
+            $journey.verdict(),
+            hops,
+            logs,
+            sent,
+            asked,
+        )
     }};
 }
 
@@ -495,15 +579,27 @@ fn of_response() -> impl Strategy<Value = Vec<Rule>> {
     prop::collection::vec(rule, 0..3)
 }
 
+/// Rules for events, and none of them for most policies.
+fn of_event() -> impl Strategy<Value = Vec<Rule>> {
+    // Each replacement takes the place of what the one before found.
+    let fails = prop::collection::vec((0..5_u8).prop_map(Rule::FailAt), 1..3);
+    let replaces = (0..5_u8, 0..5_u8).prop_map(|(from, to)| Rule::Replace(from, to));
+    let rules = (fails, prop::collection::vec(replaces, 0..3))
+        .prop_map(|(fails, replaces)| [vec![Rule::Observe], fails, replaces].concat());
+    prop_oneof![1 => Just(Vec::new()), 2 => rules]
+}
+
 fn spec() -> impl Strategy<Value = Spec> {
     let connect = prop::collection::vec(
         prop_oneof![2 => Just(Rule::Log), 1 => (8..16_u8).prop_map(Rule::Restrict)],
         0..2,
     );
-    let rules = (connect, of_request(), of_response());
-    let rules = rules.prop_map(|(connect, request, response)| Rules { connect, request, response });
-    (0..URLS.len(), prop::collection::vec(rules, 0..3), prop::bool::weighted(0.7))
-        .prop_map(|(url, policies, answers)| Spec { url, policies, answers })
+    let rules = (connect, of_request(), of_response(), of_event());
+    let rules =
+        rules.prop_map(|(connect, request, response, event)| Rules { connect, request, response, event });
+    let events = prop::collection::vec(0..5_u8, 0..8);
+    (0..URLS.len(), prop::collection::vec(rules, 0..3), prop::bool::weighted(0.7), events)
+        .prop_map(|(url, policies, answers, events)| Spec { url, policies, answers, events })
 }
 
 fn net() -> impl Strategy<Value = Net> {
@@ -513,7 +609,7 @@ fn net() -> impl Strategy<Value = Net> {
 
 #[test]
 fn requests_end_where_the_naive_recursion_ends() {
-    let counts: [Cell<u32>; 5] = Default::default();
+    let counts: [Cell<u32>; 7] = Default::default();
     let add = |at: usize, it: bool| counts[at].set(counts[at].get() + u32::from(it));
     let config = ProptestConfig { cases: 800, ..ProptestConfig::default() };
     proptest!(config, |(net in net(), client in 0..4_u8)| {
@@ -528,7 +624,7 @@ fn requests_end_where_the_naive_recursion_ends() {
         let wanted = match naive.pass(entry, 0, &message) {
             Came::Answered(answer) => Some(answer),
             Came::Closed => None,
-            Came::Failed => Some(Answer(502, Vec::new())),
+            Came::Failed => Some(Answer::bare(502)),
         };
         let mut decided: RequestJourney<'_, _, _> = RequestJourney::new(&map, &facts, &request, Steps::default(), entry);
         let said = drive!(decided, net);
@@ -537,7 +633,7 @@ fn requests_end_where_the_naive_recursion_ends() {
         prop_assert_eq!(&said, &written, "specialised and written code");
         prop_assert!(!decided.is_out_of_steps());
 
-        let (answer, verdict, hops, logs, sent, asked) = said;
+        let (answer, ended_by_event, verdict, hops, logs, sent, asked) = said;
         let texts: Vec<_> = map.programs.iter().flatten().map(|it| it.file().to_owned()).collect();
         prop_assert_eq!(&answer, &wanted, "{:?} {:?}", verdict, texts);
         let found = Decider(verdict.file.map(String::from), verdict.position.map(|it| it.line), verdict.decision);
@@ -565,6 +661,11 @@ fn requests_end_where_the_naive_recursion_ends() {
         add(2, hops.len() > 1);
         add(3, phases > 4);
         add(4, !hops.is_empty() && naive.decider.is_some());
+        let events = answer.as_ref().and_then(|Answer(_, _, events)| events.as_deref());
+        add(5, ended_by_event.is_some());
+        add(6, ended_by_event.is_none() && events.is_some_and(|events| events.len() > 1));
+        prop_assert!(ended_by_event.is_none() || verdict.decision == OutcomeKind::Error);
     });
-    assert!(counts.iter().all(|count| count.get() > 40), "{counts:?}");
+    let seldom = [40, 40, 25, 40, 40, 10, 40];
+    assert!(counts.iter().zip(seldom).all(|(count, least)| count.get() > least), "{counts:?}");
 }

@@ -95,6 +95,8 @@ struct Stream {
     events: EventStream,
     /// The event at which the rules for events are.
     event: Vec<u8>,
+    /// The phase of the last one, if that has passed and is not forgotten.
+    passed: Option<usize>,
     /// The response that these rules see.
     response: Arc<Response>,
 }

@@ -23,7 +23,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
             Err(response) => return RequestNext::Finish(Came::Answered(response)),
         };
         let Some(frame) = self.frames.last_mut() else { return RequestNext::Leg(self.out_of_order()) };
-        frame.stream = Some(Stream { events, event: Vec::new(), response: seen });
+        frame.stream = Some(Stream { events, event: Vec::new(), passed: None, response: seen });
         self.next_event()
     }
 
@@ -49,7 +49,9 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
 
     /// A stream may be long: the phases of events that passed are kept only where they are shown, and not all.
     fn forget_event(&mut self) {
-        if self.ran.last().is_none_or(|ran| ran.event.is_none()) {
+        let passed = self.frames.last_mut().and_then(|frame| frame.stream.as_mut()?.passed.take());
+        // Another policy of the endpoint may have seen the last one.
+        if passed.is_none() || self.ran.last().map(|ran| ran.order) != passed {
             return;
         }
         if M::SPECIALISED || self.passed.shown >= SHOWN_EVENTS {
@@ -67,10 +69,11 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> RequestJourney<'_, 
             return self.end_stream();
         }
         let changed = self.with_last(|run, _| run.changes()?.body(Side::Event).map(<[u8]>::to_vec));
-        if let Some(Stream { events, event, .. }) =
+        if let Some(Stream { events, event, passed, .. }) =
             self.frames.last_mut().and_then(|frame| frame.stream.as_mut())
         {
             events.pass(changed.as_deref().unwrap_or(event));
+            *passed = Some(order);
         }
         self.next_event()
     }
