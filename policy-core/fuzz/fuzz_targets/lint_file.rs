@@ -4,12 +4,12 @@
 
 use libfuzzer_sys::fuzz_target;
 use policy_core::agent::load_agent_files;
-use policy_core::named_file::NamedFile;
 use policy_core::check::CheckOptions;
 use policy_core::diagnostic::{Diagnostics, Plain};
 use policy_core::edge::load_edge;
 use policy_core::ip_policies::load_ip_policies;
 use policy_core::lint::{DocumentKind, lint_as};
+use policy_core::named_file::NamedFile;
 use policy_core::parse::decode;
 use policy_core::url::{Binding, Scheme};
 
@@ -38,7 +38,9 @@ fuzz_target!(|bytes: &[u8]| {
     let (config, found) = load_edge(&source);
     assert!(config.is_none() || !found.has_errors());
     sound(&found);
-    let loaded = load_agent_files(&source, &options, &mut |name| NamedFile::new(name.to_owned(), Err("none".to_owned())));
+    let loaded = load_agent_files(&source, &options, &mut |name| {
+        NamedFile::new(name.to_owned(), Err("none".to_owned()))
+    });
     assert!(loaded.usable.is_none() || !loaded.findings.has_errors());
     sound(&loaded.findings);
     let (lists, found) = load_ip_policies(&source);

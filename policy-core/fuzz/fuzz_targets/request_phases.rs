@@ -4,16 +4,14 @@
 
 #[path = "../../tests/support/naive.rs"]
 mod naive;
-
-use std::time::Duration;
+#[path = "support/replies.rs"]
+mod replies;
 
 use libfuzzer_sys::fuzz_target;
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, compile};
 use policy_core::evaluate::{Evaluation, Mode, Recording, RunState};
-use policy_core::exchange::{
-    Ability, Answered, Body, CircuitState, Effect, Findings, ForwardFailure, LoginReply, RateVerdict, Reply, Secret,
-};
+use policy_core::exchange::Ability;
 use policy_core::facts::Facts;
 use policy_core::message::Response;
 use policy_core::outcome::Outcome;
@@ -21,26 +19,7 @@ use policy_core::phase::{Phase, PhaseSet};
 use policy_core::reference::{NaiveOutcome, NaiveRun};
 use policy_core::requests::{load_request, load_response};
 use policy_core::source::Source;
-
-fn reply(effect: Effect) -> Reply {
-    match effect {
-        Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),
-        Effect::Log(_) => Reply::Logged,
-        Effect::ReadBody { .. } => Reply::body(Body { bytes: (*b"a body: 1,2;3\n\n").into(), complete: true }),
-        Effect::CountRequest => Reply::Rate(RateVerdict::Passes),
-        Effect::AskCircuit => Reply::Circuit(CircuitState::Closed),
-        Effect::GetSecret => Reply::secret(Some(Secret::new("secret"))),
-        Effect::FetchKeys => Reply::key_set(Some("{\"keys\":[]}".into())),
-        Effect::SendRequest => {
-            let (resolved_ip, time) = (None, Duration::from_millis(1));
-            Reply::answered(Ok(Answered { response: Response::new(200), resolved_ip, time }))
-        }
-        Effect::LogIn => Reply::login(LoginReply::LoggedIn(Box::default())),
-        Effect::Inspect => Reply::inspected(Ok(Findings { threshold: 5, ..Findings::default() })),
-        Effect::EndTls => Reply::tls_ended(Ok(Vec::new())),
-        _ => Reply::Logged,
-    }
-}
+use replies::reply;
 
 /// What a client or an upstream can see of a run, and what it leaves.
 fn seen<M: Mode>(run: Evaluation<'_, M>, outcome: Outcome) -> (String, RunState) {
@@ -58,16 +37,21 @@ fuzz_target!(|input: (&str, &str, &str)| {
     options.abilities = Ability::ALL.to_vec();
     let Ok(program) = compile(&checked, &options) else { return };
     let (Some(request), _) = load_request(&Source::new("request.yml", request), None) else { return };
-    let response = load_response(&Source::new("response.yml", response), None).0.unwrap_or_else(|| Response::new(200));
+    let response =
+        load_response(&Source::new("response.yml", response), None).0.unwrap_or_else(|| Response::new(200));
     let view = request.facts().expect("its URL was read");
     let answered = view.clone().with_response(&response);
     let client = Facts::new([203, 0, 113, 42].into()).seeded(1);
     let facts = client.with_request(&view);
     // A step that asks runs again and draws other numbers then.
-    let repeats = policy.contains("rand.") && ["secrets.", "find-replace"].iter().any(|it| policy.contains(it));
-    let mut naive = (!repeats).then(|| NaiveRun::new(&client, &|_| false, &reply).with_request(request.clone()));
+    let repeats =
+        policy.contains("rand.") && ["secrets.", "find-replace"].iter().any(|it| policy.contains(it));
+    let mut naive =
+        (!repeats).then(|| NaiveRun::new(&client, &|_| false, &reply).with_request(request.clone()));
     let (mut compiled, mut written) = (RunState::default(), RunState::default());
-    for phase in [Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse, Phase::OnEventStreamMessage] {
+    for phase in
+        [Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse, Phase::OnEventStreamMessage]
+    {
         let facts = if phase >= Phase::OnHttpResponse { facts.with_request(&answered) } else { facts };
         let mut run = program.run_from(phase, &facts, compiled);
         let outcome = run.run(|effect, _| reply(effect));

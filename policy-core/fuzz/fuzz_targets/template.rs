@@ -7,7 +7,8 @@ use policy_core::phase::Phase;
 use policy_core::variables;
 
 fuzz_target!(|text: &str| {
-    let env = variables::env(variables::Site { phase: Some(Phase::OnHttpRequest), ..variables::Site::default() });
+    let env =
+        variables::env(variables::Site { phase: Some(Phase::OnHttpRequest), ..variables::Site::default() });
     for field in [FieldType::Text, FieldType::Any] {
         let (template, found) = env.check_template(text, field);
         assert_eq!(template.is_none(), found.has_errors());
