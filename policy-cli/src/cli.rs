@@ -1,6 +1,7 @@
 //! The command line: names, flags and help texts.
 
 mod init;
+mod reach;
 mod replay;
 mod secrets;
 mod test;
@@ -21,6 +22,7 @@ use policy_core::url::EndpointUrl;
 use policy_core::variables;
 
 pub(crate) use init::{Ci, Init};
+pub(crate) use reach::{Reach, ReachFormat};
 pub(crate) use replay::{FailOn, Replay};
 pub(crate) use secrets::without_secrets;
 pub(crate) use test::{Test, TestFormat};
@@ -44,6 +46,7 @@ pub(crate) enum Command {
     Test(Test),
     Init(Init),
     Replay(Replay),
+    Reach(Reach),
     Compile(Compile),
     Explain(Explain),
     Completions(Completions),

@@ -7,6 +7,7 @@ pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod lint;
 pub(crate) mod overview;
+pub(crate) mod reach;
 pub(crate) mod replay;
 pub(crate) mod shell;
 pub(crate) mod test;

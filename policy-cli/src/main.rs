@@ -38,6 +38,7 @@ fn main() -> ExitCode {
             Some(Command::Test(args)) => commands::test::run(&args),
             Some(Command::Init(args)) => commands::init::run(&args),
             Some(Command::Replay(args)) => commands::replay::run(&args),
+            Some(Command::Reach(args)) => commands::reach::run(&args),
             Some(Command::Compile(args)) => commands::compile::run(&args),
             Some(Command::Explain(args)) => commands::explain::run(&args),
             Some(Command::Completions(args)) => commands::shell::completions(&args),

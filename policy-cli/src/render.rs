@@ -6,5 +6,6 @@ pub(crate) mod explain;
 pub(crate) mod github;
 pub(crate) mod json;
 pub(crate) mod lcov;
+pub(crate) mod reach;
 pub(crate) mod tests;
 pub(crate) mod text;

@@ -99,6 +99,7 @@ fn a_file_by_name_is_told_of_and_not_shown() {
     for args in [
         &["eval", "up.yml", "--ip", "10.0.0.1"][..],
         &["compile", "up.yml"],
+        &["reach", "up.yml"],
         &["lint", "--kind", "list", "up.yml"],
         &["lint", "--ip-policies", "up.yml", "policy.yml"],
         &["lint", "--ip-policies", "ip.yml", "policy.yml"],

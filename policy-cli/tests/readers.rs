@@ -24,6 +24,8 @@ const CALLS: &[(&[&str], i32)] = &[
     (&["replay", "p.yml", "--log", "events.jsonl"], 0),
     (&["explain", "TP433"], 0),
     (&["compile", "p.yml"], 0),
+    (&["reach", "p.yml"], 0),
+    (&["reach", "p.yml", "--format", "json"], 0),
     (&["completions", "bash"], 0),
     (&["man"], 0),
 ];

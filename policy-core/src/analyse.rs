@@ -9,12 +9,14 @@ mod atoms;
 mod cells;
 mod condition;
 mod formula;
+mod named;
 mod reach;
 mod rules;
 mod search;
 mod space;
 mod witness;
 
+pub use named::special_block;
 pub use reach::{Disagreement, Question, Reached, Region, Unproved, Verdict, reach};
 pub use rules::Destination;
 pub use witness::Witness;

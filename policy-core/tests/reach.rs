@@ -164,7 +164,7 @@ fn what_is_proved_is_what_brute_force_finds() {
     proptest!(ProptestConfig { cases: 100, ..ProptestConfig::default() }, |(text in policy(), has_upstream: bool)| {
         // What is always the same or never is refused.
         let Ok(program) = Program::from_policy("p.yml", &text) else { return Ok(()) };
-        let reached = reach(Question { program: &program, has_upstream }).expect("witnesses agree");
+        let reached = reach(Question { program: &program, has_upstream, from: None }).expect("witnesses agree");
         for client in PROBES {
             let client: IpAddr = client.parse().expect("an address");
             for destination in reached.iter().map(|it| &it.destination) {

@@ -4,8 +4,11 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use super::cidr::{bounds_v4, bounds_v6, unmapped};
+use super::cidr::{self, bounds_v4, bounds_v6, unmapped};
 use super::key::Key;
+
+/// `::ffff:0:0`, the first of the addresses that are IPv4 (RFC 4291, 2.5.5.2).
+const MAPPED_FIRST: u128 = 0xffff_0000_0000;
 
 /// Inclusive ranges of one family; INVARIANT: sorted, disjoint, never adjacent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -189,6 +192,44 @@ impl RangeSet {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.v4.0.is_empty() && self.v6.0.is_empty()
+    }
+
+    /// The smallest list of networks that covers the set and nothing else, IPv4 before IPv6, in order. O(ranges · prefix
+    /// lengths).
+    ///
+    /// ```
+    /// use policy_lpm::RangeSet;
+    /// let all = RangeSet::from_networks(["10.0.0.0/9".parse()?, "10.128.0.0/9".parse()?, "::1/128".parse()?]);
+    /// let texts: Vec<String> = all.networks().iter().map(ToString::to_string).collect();
+    /// assert_eq!(texts, ["10.0.0.0/8", "::1/128"]);
+    /// # Ok::<(), ipnetwork::IpNetworkError>(())
+    /// ```
+    #[must_use]
+    pub fn networks(&self) -> Vec<IpNetwork> {
+        let mut out = Vec::new();
+        self.v4.as_slice().iter().for_each(|(first, last)| cidr::cover_v4(*first, *last, &mut out));
+        self.v6.as_slice().iter().for_each(|(first, last)| cidr::cover_v6(*first, *last, &mut out));
+        out
+    }
+
+    /// How many IPv4 addresses the set has.
+    ///
+    /// ```
+    /// use policy_lpm::RangeSet;
+    /// assert_eq!(RangeSet::all().count_v4(), 1 << 32);
+    /// assert_eq!(RangeSet::all().count_v6(), u128::MAX - u128::from(u32::MAX));
+    /// ```
+    #[must_use]
+    pub fn count_v4(&self) -> u64 {
+        self.v4.as_slice().iter().map(|(first, last)| u64::from(last - first) + 1).sum()
+    }
+
+    /// How many IPv6 addresses the set has, without `::ffff:0:0/96`, whose addresses are IPv4.
+    #[must_use]
+    pub fn count_v6(&self) -> u128 {
+        let mapped = Ranges::new(vec![(MAPPED_FIRST, MAPPED_FIRST | u128::from(u32::MAX))]);
+        // INVARIANT: without the mapped addresses, no range has all 2¹²⁸.
+        self.v6.without(&mapped).as_slice().iter().map(|(first, last)| last - first + 1).sum()
     }
 
     /// The IPv4 ranges.

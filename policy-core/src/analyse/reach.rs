@@ -97,6 +97,8 @@ pub struct Question<'p> {
     pub program: &'p Program,
     /// True if its endpoint has a server of its own, which gets what no action ends.
     pub has_upstream: bool,
+    /// The sources that are asked about; all if there are none.
+    pub from: Option<&'p RangeSet>,
 }
 
 /// Which sources reach which destination by the rules for connections: every literal target of the policy, every pattern of
@@ -110,7 +112,7 @@ pub struct Question<'p> {
 /// let text = "on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow: [203.0.113.0/24]}}, \
 ///             {type: forward-internal, config: {url: 'tcp://desk.internal:22'}}]}]";
 /// let program = Program::from_policy("p.yml", text)?;
-/// let reached = reach(Question { program: &program, has_upstream: false })?;
+/// let reached = reach(Question { program: &program, has_upstream: false, from: None })?;
 /// let region = &reached[0].regions[0];
 /// assert_eq!(region.verdict, Verdict::Proved);
 /// assert!(region.sources.contains("203.0.113.42".parse()?) && !region.sources.contains("192.0.2.1".parse()?));
@@ -120,7 +122,7 @@ pub struct Question<'p> {
 /// # Errors
 /// If the engine decides otherwise about a witness.
 pub fn reach(question: Question<'_>) -> Result<Vec<Reached>, Box<Disagreement>> {
-    let Question { program, has_upstream } = question;
+    let Question { program, has_upstream, from } = question;
     let (space, tables) = Space::new(std::iter::once(program));
     let Some(tables) = tables.first() else { return Ok(Vec::new()) };
     let (mut atoms, mut destinations) = (Atoms::default(), Destinations::default());
@@ -168,9 +170,13 @@ pub fn reach(question: Question<'_>) -> Result<Vec<Reached>, Box<Disagreement>> 
         let mut regions = Vec::new();
         for (key, at) in groups {
             let Some(sources) = sets.get(at) else { continue };
+            let sources = from.map_or_else(|| sources.clone(), |from| sources.common(from));
+            if sources.is_empty() {
+                continue;
+            }
             let sequence = group_of.iter().position(|group| *group == Some(at));
             let sequence = sequence.and_then(|at| sequences.get(at)).map_or(&[][..], Vec::as_slice);
-            regions.push(asker.region(key, sources.clone(), sequence, (DestinationId(id), destination))?);
+            regions.push(asker.region(key, sources, sequence, (DestinationId(id), destination))?);
         }
         Ok(Reached { destination: destination.clone(), regions })
     });

@@ -65,8 +65,8 @@ pub(crate) fn load(
         policy.and_then(|policy| compile(&policy, options).map_err(|later| found.append(later)).ok());
     program.ok_or_else(|| {
         let what = match kind_of(source, &CheckOptions::default()) {
-            Some(DocumentKind::Edge) => Some("is an edge configuration; `policy eval` takes it with `--endpoint`, or give one of the policies it names"),
-            Some(DocumentKind::Agent) => Some("is an agent configuration; `policy eval` takes it with `--endpoint`, or give one of the policies it names"),
+            Some(DocumentKind::Edge) => Some("is an edge configuration: give one of the policies it names (`policy eval` takes all of it, with `--endpoint`)"),
+            Some(DocumentKind::Agent) => Some("is an agent configuration: give one of the policies it names (`policy eval` takes all of it, with `--endpoint`)"),
             Some(DocumentKind::Embedding) => {
                 Some("holds policies that are not at its top; `policy lint` says how to take them out")
             }
