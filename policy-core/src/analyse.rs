@@ -5,18 +5,26 @@
 //! many classes, and each is answered once by a search with a budget. What is proved follows from the program that the engine
 //! runs; every region is shown with a connection that the engine decides.
 
+mod ask;
 mod atoms;
 mod cells;
 mod condition;
+mod difference;
 mod formula;
+mod model;
 mod named;
+mod places;
 mod reach;
+mod region;
 mod rules;
 mod search;
 mod space;
 mod witness;
 
+pub use difference::{Answer, Changed, Comparison, Difference, difference};
+pub use model::Judged;
 pub use named::special_block;
-pub use reach::{Disagreement, Question, Reached, Region, Unproved, Verdict, reach};
+pub use reach::{Reached, reach};
+pub use region::{Disagreement, Region, Unproved, Verdict};
 pub use rules::Destination;
 pub use witness::Witness;

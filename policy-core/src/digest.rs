@@ -53,6 +53,10 @@ impl Hasher {
         self.0.update(bytes);
     }
 
+    pub(crate) fn digest(&mut self, digest: Digest) {
+        self.bytes(&digest.0);
+    }
+
     pub(crate) fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
     }

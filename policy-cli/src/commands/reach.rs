@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use policy_core::analyse::{Destination, Question, Reached, reach};
+use policy_core::analyse::{Destination, Judged, Reached, reach};
 use policy_core::compile::{CompileOptions, Program};
 use policy_core::diagnostic::printable;
 use policy_core::exchange::Ability;
@@ -29,8 +29,8 @@ pub(crate) fn run(args: &Reach) -> Result<Exit, Failure> {
     args.to.iter().try_for_each(|url| check_target(&program, url))?;
     let from = RangeSet::from_networks(args.from.iter().map(|parsed| parsed.network));
     let from = (!args.from.is_empty()).then_some(&from);
-    let question = Question { program: &program, has_upstream: args.has_upstream, from };
-    let mut reached = reach(question).map_err(|error| {
+    let judged = Judged { program: &program, has_upstream: args.has_upstream };
+    let mut reached = reach(judged, from).map_err(|error| {
         Failure::Internal(format!("{}: {error}: please report this policy", printable(program.file())))
     })?;
     reached.retain(|it| args.to.is_empty() || args.to.iter().any(|url| is_about(&program, it, url)));

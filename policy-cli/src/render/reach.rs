@@ -116,7 +116,7 @@ fn headline(region: &Region) -> String {
     match (region.verdict, &region.condition) {
         (Verdict::Proved, _) => "always".to_owned(),
         (Verdict::Conditional, Some(condition)) => format!("if {}", printable(condition)),
-        (Verdict::Conditional, None) => "on a condition".to_owned(),
+        (Verdict::Conditional, None) => "on a condition that is too long to be shown".to_owned(),
         (Verdict::Unknown(why), _) => format!("perhaps ({})", reason(why)),
     }
 }

@@ -8,9 +8,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::cells::{Cells, Domains, Truth};
+use super::places::{Places, Scope};
 use crate::cel::{Asked, Expression, Fact, Meaning, Role, Test};
-use crate::digest::Digest;
-use crate::exchange::{ActionId, ConditionId};
 use crate::facts::Facts;
 use crate::url::EndpointUrl;
 
@@ -36,23 +35,6 @@ pub(super) enum Subject {
     Part { text: Box<str>, of: Scope, why: Opaque },
     /// Whether a target takes connections.
     Online(EndpointUrl),
-}
-
-/// Where equal texts have equal values.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Scope {
-    /// In every policy.
-    Everywhere,
-    /// At one place of policies with the same text: it reads what actions have set, draws numbers, or is an action.
-    Place(Digest, Place),
-}
-
-/// A place of a policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Place {
-    Action(ActionId),
-    /// The part of a condition by its number among those that were looked at.
-    Part(ConditionId, usize),
 }
 
 /// Why the values of a part are not looked into.
@@ -129,17 +111,11 @@ pub(super) struct Atoms {
     by_subject: HashMap<Subject, VariableId>,
     atoms: Vec<Atom>,
     known: HashMap<(VariableId, Question), AtomId>,
-    /// Parts so far that have a place of their own.
-    parts: usize,
 }
 
 impl Atoms {
     /// The atom of a part of a condition.
-    pub(super) fn part(
-        &mut self,
-        (expression, test): (&Expression, &Test),
-        (policy, condition): (Digest, ConditionId),
-    ) -> AtomId {
+    pub(super) fn part(&mut self, expression: &Expression, test: &Test, places: &mut Places) -> AtomId {
         let mut texts = Vec::new();
         expression.part_texts(test, &mut texts);
         let text = texts.join(" && ");
@@ -149,14 +125,7 @@ impl Atoms {
         {
             return self.atom(Subject::Fact(fact), Question { asked: Some(asked), turned }, text);
         }
-        // Between two places actions may set what is read, and each evaluation draws numbers of its own.
-        let of = match test.draws() || expression.reads().iter().any(|fact| is_set(*fact)) {
-            true => {
-                self.parts += 1;
-                Scope::Place(policy, Place::Part(condition, self.parts))
-            }
-            false => Scope::Everywhere,
-        };
+        let of = places.of_part((expression, test), &text);
         let of_address = expression.reads().iter().any(|fact| fact.is_client_address());
         let why = if of_address { Opaque::OfAddress } else { Opaque::Computed };
         let subject = Subject::Part { text: text.as_str().into(), of, why };
@@ -270,11 +239,6 @@ impl Atoms {
 
 fn last_index(count: usize) -> u32 {
     u32::try_from(count.saturating_sub(1)).unwrap_or(u32::MAX)
-}
-
-/// True for what actions of the policy have set.
-fn is_set(fact: Fact) -> bool {
-    matches!(fact.role, Role::Variables | Role::Result(_))
 }
 
 /// The cells of a variable of which all that is asked is known.

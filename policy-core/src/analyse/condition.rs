@@ -13,15 +13,14 @@ const MAX_PARTS: usize = 2_000;
 const TRUE: Formula = Formula::Always(Truth::True);
 const FALSE: Formula = Formula::Always(Truth::False);
 
-/// The formula that is true exactly where a sequence reaches a destination that is online; `passed` says whether what
-/// nothing ends reaches it. Nothing if it is too long, or takes more steps than are left.
+/// The formula that is true exactly where a sequence reaches a destination that is online. Nothing if it is too long, or
+/// takes more steps than are left.
 pub(super) fn condition(
     (sequence, pool): (&[Step], &Pool),
     destination: DestinationId,
-    passed: bool,
     (atoms, left): (&Atoms, &mut u64),
 ) -> Option<Formula> {
-    let mut rest = Growing::new(passed);
+    let mut rest = Growing::new(false);
     for step in sequence.iter().rev() {
         let before = rest.parts;
         rest.precede(pool.guard(*step), Fires::of(pool.acts(*step), destination), atoms);
@@ -117,9 +116,7 @@ impl Fires {
         for act in acts.iter().rev() {
             fires = match act {
                 Act::Stop => Self::Ends(FALSE),
-                Act::Reach { destination: to, .. } => {
-                    Self::Ends(Formula::Always((*to == destination).into()))
-                }
+                Act::Reach(to) => Self::Ends(Formula::Always((*to == destination).into())),
                 Act::TryReach { destination: to, .. } if *to == destination => Self::Ends(TRUE),
                 Act::TryReach { online, .. } => fires.and(Formula::negated(Formula::Atom(*online))),
                 Act::Unless(atom) => fires.and(Formula::Atom(*atom)),

@@ -83,6 +83,21 @@ impl Formula {
         }
     }
 
+    /// What is left to say where another formula is true: what stands in front of both is gone.
+    pub(super) fn assume(&mut self, other: &Self) {
+        let common =
+            self.conjuncts().iter().zip(other.conjuncts()).take_while(|(one, other)| one == other).count();
+        let rest: Vec<_> = self.conjuncts().iter().skip(common).cloned().collect();
+        *self = Self::joined(rest, Truth::False);
+    }
+
+    fn conjuncts(&self) -> &[Self] {
+        match self {
+            Self::All(parts) => parts,
+            other => std::slice::from_ref(other),
+        }
+    }
+
     /// A test of the client's address without which it is not true; nothing if none is seen.
     pub(super) fn needs(&self) -> Option<TestId> {
         match self {

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::atoms::{AtomId, Atoms, Opaque, Place, Scope};
+use super::atoms::{AtomId, Atoms, Opaque};
 use super::cells::Truth;
 use super::formula::Formula;
+use super::places::Places;
 use super::space::{Space, TablesAt};
-use crate::cel::{Expression, Template};
+use crate::cel::{Expression, Template, TemplatePart};
 use crate::compile::{Program, RuleRef, may_give, pattern};
-use crate::exchange::{ActionId, Effect, RuleId};
+use crate::digest::Digest;
+use crate::exchange::{ActionId, Effect};
 use crate::lpm::TestId;
 use crate::outcome::Ending;
 use crate::phase::Phase;
@@ -39,17 +41,23 @@ pub(super) enum Act {
     /// Nothing after it runs unless the atom is true.
     Unless(AtomId),
     /// Nothing after it runs: the destination is reached.
-    Reach { destination: DestinationId, by: ActionId },
+    Reach(DestinationId),
     /// The same if the target is online; else what follows runs.
-    TryReach { destination: DestinationId, by: ActionId, online: AtomId },
+    TryReach { destination: DestinationId, online: AtomId },
 }
 
-/// A rule for a class of addresses.
+/// A rule for a class of addresses, by what it does: the same for rules that do the same, wherever they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Step {
-    pub(super) guard: u32,
-    pub(super) acts: u32,
-    pub(super) rule: RuleId,
+    guard: u32,
+    acts: u32,
+}
+
+/// A step, and the actions of its rule that forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Placed {
+    pub(super) step: Step,
+    forwards: u32,
 }
 
 /// An action whose address tests are open.
@@ -60,17 +68,18 @@ enum Open<'p> {
 }
 
 struct OpenRule<'p> {
-    id: RuleId,
     guard: Formula,
     /// Without it the rule never applies.
     needs: Option<TestId>,
     acts: Vec<Open<'p>>,
+    /// Which of its actions forward.
+    forwards: Vec<(DestinationId, ActionId)>,
     /// Every test of the client's address in it.
     tests: Vec<TestId>,
 }
 
 /// What is left of a rule, for classes for which its tests say the same.
-type Left = Option<(u32, u32)>;
+type Left = Option<Placed>;
 
 /// The rules of one phase of a program, and what they are for the classes that were asked about.
 pub(super) struct Rules<'p> {
@@ -88,6 +97,7 @@ pub(super) struct Pool {
     by_formula: HashMap<Formula, u32>,
     acts: Vec<Vec<Act>>,
     by_acts: HashMap<Vec<Act>, u32>,
+    forwards: Vec<Vec<(DestinationId, ActionId)>>,
 }
 
 impl Pool {
@@ -107,8 +117,34 @@ impl Pool {
         })
     }
 
+    fn step(&mut self, guard: Formula, acts: Vec<Act>) -> Step {
+        Step { guard: self.formula_id(guard), acts: self.acts_id(acts) }
+    }
+
+    /// A step that always reaches a destination, by no action.
+    pub(super) fn reach(&mut self, destination: DestinationId) -> Placed {
+        let step = self.step(Formula::Always(Truth::True), vec![Act::Reach(destination)]);
+        Placed { step, forwards: u32::MAX }
+    }
+
+    /// The actions of a step's rule that forward, and where to.
+    pub(super) fn forwards(&self, placed: Placed) -> &[(DestinationId, ActionId)] {
+        self.forwards.get(placed.forwards as usize).map_or(&[], Vec::as_slice)
+    }
+
     pub(super) fn guard(&self, step: Step) -> &Formula {
         self.formulas.get(step.guard as usize).map_or(&Formula::Always(Truth::Fails), |(formula, _)| formula)
+    }
+
+    /// True if nothing after it runs.
+    pub(super) fn always_ends(&self, step: Step) -> bool {
+        match self.guard(step) {
+            Formula::Always(Truth::True) => {
+                matches!(self.acts(step).last(), Some(Act::Stop | Act::Reach(_)))
+            }
+            Formula::Always(Truth::Fails) => true,
+            _ => false,
+        }
     }
 
     /// What it takes to look at a step.
@@ -125,24 +161,41 @@ impl Pool {
 #[derive(Debug, Default)]
 pub(super) struct Destinations {
     pub(super) all: Vec<Destination>,
-    known: HashMap<Destination, DestinationId>,
+    /// What patterns give may depend on what is set before.
+    known: HashMap<(Destination, Option<Digest>), DestinationId>,
     /// The texts that give the targets of patterns.
     templates: Vec<(DestinationId, Template)>,
 }
 
 impl Destinations {
     pub(super) fn id(&mut self, destination: Destination) -> DestinationId {
+        self.id_at(destination, None)
+    }
+
+    fn id_at(&mut self, destination: Destination, state: Option<Digest>) -> DestinationId {
         let all = &mut self.all;
-        *self.known.entry(destination).or_insert_with_key(|destination| {
+        *self.known.entry((destination, state)).or_insert_with_key(|(destination, _)| {
             all.push(destination.clone());
             DestinationId(u32::try_from(all.len() - 1).unwrap_or(u32::MAX))
         })
     }
 
-    fn pattern(&mut self, template: &Template) -> DestinationId {
-        let id = self.id(Destination::Pattern(pattern(template).into()));
+    fn pattern(&mut self, template: &Template, state: Option<Digest>) -> DestinationId {
+        let parts = template.parts().iter().map(|part| match part {
+            TemplatePart::Text(text) => text.to_string(),
+            TemplatePart::Expression(expression) => format!("${{{}}}", expression.text()),
+        });
+        let id = self.id_at(Destination::Pattern(parts.collect::<String>().into()), state);
         self.templates.push((id, template.clone()));
         id
+    }
+
+    /// The patterns that may give a destination.
+    pub(super) fn may_be(&self, destination: &Destination) -> Vec<DestinationId> {
+        match destination {
+            Destination::Target(url) => self.may_give(url),
+            Destination::Pattern(_) | Destination::Upstream => Vec::new(),
+        }
     }
 
     /// The patterns that may give an endpoint.
@@ -170,7 +223,9 @@ impl<'p> Rules<'p> {
         atoms: &mut Atoms,
         destinations: &mut Destinations,
     ) -> Self {
-        let rules = program.rules(phase).map(|rule| open_rule(program, rule, atoms, destinations)).collect();
+        let mut places = Places::new(program);
+        let mut made = Made { program, places: &mut places, atoms, destinations };
+        let rules = program.rules(phase).map(|rule| made.rule(rule)).collect();
         Self { program, tables, rules, known: HashMap::new() }
     }
 
@@ -181,7 +236,7 @@ impl<'p> Rules<'p> {
         space: &Space,
         atoms: &Atoms,
         pool: &mut Pool,
-    ) -> Vec<Step> {
+    ) -> Vec<Placed> {
         let holds = |test| space.holds((self.program, self.tables), class, test);
         let mut out = Vec::new();
         for (at, rule) in self.rules.iter().enumerate() {
@@ -190,11 +245,9 @@ impl<'p> Rules<'p> {
             }
             let says: Vec<bool> = rule.tests.iter().map(|test| holds(*test)).collect();
             let left = self.known.entry((at, says)).or_insert_with(|| left_of(rule, &holds, atoms, pool));
-            let Some((guard, acts)) = *left else { continue };
-            let step = Step { guard, acts, rule: rule.id };
-            out.push(step);
-            let is_end = matches!(pool.acts(step).last(), Some(Act::Stop | Act::Reach { .. }));
-            if is_end && matches!(pool.guard(step), Formula::Always(_)) {
+            let Some(placed) = *left else { continue };
+            out.push(placed);
+            if pool.always_ends(placed.step) {
                 break;
             }
         }
@@ -217,100 +270,116 @@ fn left_of(rule: &OpenRule<'_>, holds: &dyn Fn(TestId) -> bool, atoms: &Atoms, p
                 acts.extend(ends.then_some(Act::Stop));
             }
         }
-        if matches!(acts.last(), Some(Act::Stop | Act::Reach { .. })) {
+        if matches!(acts.last(), Some(Act::Stop | Act::Reach(_))) {
             break;
         }
     }
     // A condition without a value is the end, whatever stands behind it.
-    (!acts.is_empty() || guard.may_fail(atoms)).then(|| (pool.formula_id(guard), pool.acts_id(acts)))
-}
-
-fn open_rule<'p>(
-    program: &'p Program,
-    rule: RuleRef<'p>,
-    atoms: &mut Atoms,
-    destinations: &mut Destinations,
-) -> OpenRule<'p> {
-    let policy = program.program_sha256();
-    let conditions = rule.conditions().map(|condition| {
-        Formula::from_test(condition.test(), &mut |test| {
-            Formula::Atom(atoms.part((condition.expression(), test), (policy, condition.id())))
-        })
-    });
-    let conditions: Vec<_> = conditions.collect();
-    let guard = Formula::joined(conditions, Truth::False);
-    let mut acts = Vec::new();
-    for action in rule.actions() {
-        let Some(step) = program.step(action.id()) else {
-            acts.push(Open::Known(Act::Stop));
-            break;
-        };
-        let scope = Scope::Place(policy, Place::Action(action.id()));
-        acts.extend(open_act((program, action.id(), action.kind()), step, scope, atoms, destinations));
+    if acts.is_empty() && !guard.may_fail(atoms) {
+        return None;
     }
-    let mut tests = Vec::new();
-    guard.clients(&mut |test| tests.push(test));
-    for act in &acts {
-        if let Open::ByClass(step) = act {
-            let seen = std::cell::RefCell::new(Vec::new());
-            step.at_addresses(&|test| {
-                seen.borrow_mut().push(test);
-                true
-            });
-            tests.append(&mut seen.into_inner());
-        }
-    }
-    tests.sort_unstable();
-    tests.dedup();
-    OpenRule { id: rule.id(), needs: guard.needs(), guard, acts, tests }
-}
-
-/// What an action does; nothing if it makes no difference.
-fn open_act<'p>(
-    (program, by, kind): (&'p Program, ActionId, &str),
-    step: &'p dyn Execute,
-    scope: Scope,
-    atoms: &mut Atoms,
-    destinations: &mut Destinations,
-) -> Vec<Open<'p>> {
-    let mut reads_address = step.tests_client();
-    step.expressions(&mut |it: &Expression| {
-        reads_address |= it.reads().iter().any(|fact| fact.is_client_address())
-    });
-    let why = if reads_address { Opaque::OfAddress } else { Opaque::Computed };
-    let reach = |destination, online: AtomId, or_continue| {
-        Open::Known(match or_continue {
-            true => Act::TryReach { destination, by, online },
-            false => Act::Reach { destination, by },
-        })
+    let is_there = |(to, _): &&(DestinationId, ActionId)| {
+        acts.iter()
+            .any(|act| matches!(act, Act::Reach(id) | Act::TryReach { destination: id, .. } if id == to))
     };
-    match step.always() {
-        Some(Next::End(Ending::Upstream)) => {
-            let destination = destinations.id(Destination::Upstream);
-            return vec![Open::Known(Act::Reach { destination, by })];
+    pool.forwards.push(rule.forwards.iter().filter(is_there).copied().collect());
+    let forwards = u32::try_from(pool.forwards.len() - 1).unwrap_or(u32::MAX);
+    Some(Placed { step: pool.step(guard, acts), forwards })
+}
+
+/// What rules are made of.
+struct Made<'a, 'p> {
+    program: &'p Program,
+    places: &'a mut Places,
+    atoms: &'a mut Atoms,
+    destinations: &'a mut Destinations,
+}
+
+impl<'p> Made<'_, 'p> {
+    fn rule(&mut self, rule: RuleRef<'p>) -> OpenRule<'p> {
+        let (atoms, places) = (&mut *self.atoms, &mut *self.places);
+        let conditions = rule.conditions().map(|condition| {
+            Formula::from_test(condition.test(), &mut |test| {
+                Formula::Atom(atoms.part(condition.expression(), test, places))
+            })
+        });
+        let conditions: Vec<_> = conditions.collect();
+        let guard = Formula::joined(conditions, Truth::False);
+        self.places.enter(rule);
+        let (mut acts, mut forwards) = (Vec::new(), Vec::new());
+        for action in rule.actions() {
+            let Some(step) = self.program.step(action.id()) else {
+                acts.push(Open::Known(Act::Stop));
+                break;
+            };
+            let made = self.act(action.kind(), step);
+            for act in &made {
+                if let Open::Known(Act::Reach(to) | Act::TryReach { destination: to, .. }) = act {
+                    forwards.push((*to, action.id()));
+                }
+            }
+            acts.extend(made);
+            self.places.pass(step);
         }
-        Some(Next::End(_)) => return vec![Open::Known(Act::Stop)],
-        Some(Next::GoOn | Next::Perform { effect: Effect::Log(_), .. }) => return Vec::new(),
-        Some(Next::Perform { effect: Effect::Forward(id), or_continue }) => {
-            let Some(url) = program.target(id) else { return vec![Open::Known(Act::Stop)] };
-            let online = atoms.online(url);
-            return vec![reach(destinations.id(Destination::Target(url.clone())), online, or_continue)];
+        let mut tests = Vec::new();
+        guard.clients(&mut |test| tests.push(test));
+        for act in &acts {
+            if let Open::ByClass(step) = act {
+                let seen = std::cell::RefCell::new(Vec::new());
+                step.at_addresses(&|test| {
+                    seen.borrow_mut().push(test);
+                    true
+                });
+                tests.append(&mut seen.into_inner());
+            }
         }
-        Some(Next::Perform { .. } | Next::Ask(_)) | None => {}
+        tests.sort_unstable();
+        tests.dedup();
+        OpenRule { needs: guard.needs(), guard, acts, forwards, tests }
     }
-    if step.at_addresses(&|_| true).is_some() {
-        return vec![Open::ByClass(step)];
-    }
-    if step.goes_on() {
-        return Vec::new();
-    }
-    let goes_on = Open::Known(Act::Unless(atoms.goes_on(kind, scope.clone(), why)));
-    match step.target() {
-        Some(Target::Rendered(template)) => {
-            let online = atoms.goes_on(&format!("{kind} to {}", pattern(template)), scope, why);
-            let destination = destinations.pattern(template);
-            vec![goes_on, reach(destination, online, !step.ends())]
+
+    /// What an action does; nothing if it makes no difference.
+    fn act(&mut self, kind: &str, step: &'p dyn Execute) -> Vec<Open<'p>> {
+        let Self { program, places, atoms, destinations } = self;
+        let mut reads_address = step.tests_client();
+        step.expressions(&mut |it: &Expression| {
+            reads_address |= it.reads().iter().any(|fact| fact.is_client_address())
+        });
+        let why = if reads_address { Opaque::OfAddress } else { Opaque::Computed };
+        let reach = |destination, online: AtomId, or_continue| {
+            Open::Known(match or_continue {
+                true => Act::TryReach { destination, online },
+                false => Act::Reach(destination),
+            })
+        };
+        match step.always() {
+            Some(Next::End(Ending::Upstream)) => {
+                return vec![Open::Known(Act::Reach(destinations.id(Destination::Upstream)))];
+            }
+            Some(Next::End(_)) => return vec![Open::Known(Act::Stop)],
+            Some(Next::GoOn | Next::Perform { effect: Effect::Log(_), .. }) => return Vec::new(),
+            Some(Next::Perform { effect: Effect::Forward(id), or_continue }) => {
+                let Some(url) = program.target(id) else { return vec![Open::Known(Act::Stop)] };
+                let online = atoms.online(url);
+                return vec![reach(destinations.id(Destination::Target(url.clone())), online, or_continue)];
+            }
+            Some(Next::Perform { .. } | Next::Ask(_)) | None => {}
         }
-        _ => vec![goes_on],
+        if step.at_addresses(&|_| true).is_some() {
+            return vec![Open::ByClass(step)];
+        }
+        if step.goes_on() {
+            return Vec::new();
+        }
+        let scope = places.of_action(step);
+        let goes_on = Open::Known(Act::Unless(atoms.goes_on(kind, scope.clone(), why)));
+        match step.target() {
+            Some(Target::Rendered(template)) => {
+                let online = atoms.goes_on(&format!("{kind} to {}", pattern(template)), scope, why);
+                let destination = destinations.pattern(template, places.of_template(template));
+                vec![goes_on, reach(destination, online, !step.ends())]
+            }
+            _ => vec![goes_on],
+        }
     }
 }

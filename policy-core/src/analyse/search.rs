@@ -3,30 +3,38 @@
 use super::atoms::{AtomId, Atoms};
 use super::cells::{Cells, Domains, Truth};
 use super::rules::{Act, DestinationId, Pool, Step};
-use crate::exchange::ActionId;
 
 /// What a sequence comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    Reached(DestinationId, ActionId),
-    /// Nothing ended it.
-    Passed,
+    Reached(DestinationId),
     /// Refused, or failed closed.
     Refused,
+}
+
+/// A sequence, and what it shall come to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'s> {
+    pub(super) sequence: &'s [Step],
+    pub(super) destination: DestinationId,
+    /// True if it shall go there.
+    pub(super) reaches: bool,
 }
 
 /// What a search finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    Yes(Domains, End),
+    /// Such values.
+    Yes(Domains),
     No,
     /// The budget was used up.
     Unknown,
 }
 
-/// Where a walk through a sequence stands.
+/// Where a walk through sequences stands.
 #[derive(Clone, Copy, Debug, Default)]
 struct At {
+    sequence: usize,
     step: usize,
     /// Its guard holds, and so many of its actions have run.
     act: Option<usize>,
@@ -47,41 +55,40 @@ const STEPS: u64 = 20_000;
 const MAX_OPEN: usize = 1_000;
 
 impl Search<'_> {
-    /// Values for which a sequence comes to what is wanted.
-    pub(super) fn find(
-        &mut self,
-        sequence: &[Step],
-        domains: &mut Domains,
-        wanted: &dyn Fn(End) -> bool,
-    ) -> Found {
+    /// Values for which each sequence comes to what is wanted of it.
+    pub(super) fn find(&mut self, wanted: &[Wanted<'_>], domains: &mut Domains) -> Found {
         let mut steps = STEPS.min(self.left);
         let before = steps;
-        let found = self.from((sequence, MAX_OPEN), At::default(), domains, wanted, &mut steps);
+        let found = self.from((wanted, MAX_OPEN), At::default(), domains, &mut steps);
         self.left -= before - steps;
         found
     }
 
     fn from(
         &self,
-        (sequence, open): (&[Step], usize),
+        (all, open): (&[Wanted<'_>], usize),
         mut at: At,
         domains: &mut Domains,
-        wanted: &dyn Fn(End) -> bool,
         steps: &mut u64,
     ) -> Found {
         let Some(left) = open.checked_sub(1) else { return Found::Unknown };
-        let open = match self.walk(sequence, &mut at, domains, steps) {
-            Err(()) => return Found::Unknown,
-            Ok(Ok(end)) if wanted(end) => return Found::Yes(domains.clone(), end),
-            Ok(Ok(_)) => return Found::No,
-            Ok(Err(atom)) => atom,
+        let open = loop {
+            let Some(wanted) = all.get(at.sequence) else { return Found::Yes(domains.clone()) };
+            match self.walk(wanted.sequence, &mut at, domains, steps) {
+                Err(()) => return Found::Unknown,
+                Ok(Ok(end)) if (end == End::Reached(wanted.destination)) == wanted.reaches => {
+                    at = At { sequence: at.sequence + 1, ..At::default() };
+                }
+                Ok(Ok(_)) => return Found::No,
+                Ok(Err(atom)) => break atom,
+            }
         };
         let parts = self.atoms.parts(open, domains).unwrap_or_default();
         let Some(variable) = self.atoms.variable(open).map(|id| id.index()) else { return Found::Unknown };
         let mut unknown = false;
         for (_, cells) in parts {
             let Some(before) = set(domains, variable, cells) else { return Found::Unknown };
-            let found = self.from((sequence, left), at, domains, wanted, steps);
+            let found = self.from((all, left), at, domains, steps);
             set(domains, variable, before);
             match found {
                 Found::No => {}
@@ -125,21 +132,21 @@ impl Search<'_> {
                 at.act = Some(index);
                 let atom = match act {
                     Act::Stop => return Ok(Ok(End::Refused)),
-                    Act::Reach { destination, by } => return Ok(Ok(End::Reached(*destination, *by))),
+                    Act::Reach(destination) => return Ok(Ok(End::Reached(*destination))),
                     Act::Unless(atom) | Act::TryReach { online: atom, .. } => *atom,
                 };
                 match (self.atoms.value(atom, domains), act) {
                     (None, _) => return Ok(Err(atom)),
-                    (Some(Truth::True), Act::TryReach { destination, by, .. }) => {
-                        return Ok(Ok(End::Reached(*destination, *by)));
+                    (Some(Truth::True), Act::TryReach { destination, .. }) => {
+                        return Ok(Ok(End::Reached(*destination)));
                     }
                     (Some(Truth::True), _) | (Some(_), Act::TryReach { .. }) => {}
                     (Some(_), _) => return Ok(Ok(End::Refused)),
                 }
             }
-            *at = At { step: at.step + 1, act: None };
+            (at.step, at.act) = (at.step + 1, None);
         }
-        Ok(Ok(End::Passed))
+        Ok(Ok(End::Refused))
     }
 }
 
