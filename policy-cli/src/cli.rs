@@ -1,5 +1,6 @@
 //! The command line: names, flags and help texts.
 
+mod diff;
 mod init;
 mod reach;
 mod replay;
@@ -15,12 +16,14 @@ use policy_core::catalog;
 use policy_core::cel::Timestamp;
 use policy_core::diagnostic::{Code, did_you_mean};
 use policy_core::facts::{Fact, GivenFacts};
+use policy_core::lpm::{ParsedCidr, cidr};
 use policy_core::message::{HeaderError, Headers, RequestUrl, RequestUrlError, is_token};
 pub(crate) use policy_core::scenarios::Availability as TargetState;
 use policy_core::scenarios::ExpectedOutcome;
 use policy_core::url::EndpointUrl;
 use policy_core::variables;
 
+pub(crate) use diff::{Diff, DiffFormat, FailOnChange};
 pub(crate) use init::{Ci, Init};
 pub(crate) use reach::{Reach, ReachFormat};
 pub(crate) use replay::{FailOn, Replay};
@@ -47,6 +50,7 @@ pub(crate) enum Command {
     Init(Init),
     Replay(Replay),
     Reach(Reach),
+    Diff(Box<Diff>),
     Compile(Compile),
     Explain(Explain),
     Completions(Completions),
@@ -377,6 +381,10 @@ fn parse_ip(text: &str) -> Result<IpAddr, String> {
             "not an IPv4 or IPv6 address, e.g. 203.0.113.42 or 2001:db8::1".to_owned()
         }
     })
+}
+
+fn parse_network(text: &str) -> Result<ParsedCidr, String> {
+    cidr(text).map_err(|error| error.to_string())
 }
 
 fn parse_url(text: &str) -> Result<EndpointUrl, String> {

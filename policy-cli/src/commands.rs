@@ -2,6 +2,7 @@
 
 mod class_entries;
 pub(crate) mod compile;
+pub(crate) mod diff;
 pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod init;

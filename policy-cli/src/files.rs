@@ -70,6 +70,12 @@ pub(crate) fn read_as(path: &Path, outside: bool) -> Result<Given, Failure> {
     Ok(Given { source, found, outside })
 }
 
+/// A file that was read elsewhere.
+pub(crate) fn given(name: String, bytes: Vec<u8>) -> Given {
+    let (source, found) = decode(name, bytes);
+    Given { source, found, outside: false }
+}
+
 /// The bytes of a file that need not be text.
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     let (name, bytes) = bytes_of(path)?;

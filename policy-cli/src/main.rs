@@ -19,6 +19,7 @@ mod ip_policies;
 mod lists;
 mod render;
 mod report;
+mod revisions;
 mod suite;
 
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
             Some(Command::Init(args)) => commands::init::run(&args),
             Some(Command::Replay(args)) => commands::replay::run(&args),
             Some(Command::Reach(args)) => commands::reach::run(&args),
+            Some(Command::Diff(args)) => commands::diff::run(&args),
             Some(Command::Compile(args)) => commands::compile::run(&args),
             Some(Command::Explain(args)) => commands::explain::run(&args),
             Some(Command::Completions(args)) => commands::shell::completions(&args),

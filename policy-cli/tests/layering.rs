@@ -18,6 +18,7 @@ const ROOMS: &[&str] = &[
     "cli",
     "hidden",
     "files",
+    "revisions",
     "geoip",
     "lists",
     "coverage",

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use policy_core::lpm::{ParsedCidr, cidr};
+use policy_core::lpm::ParsedCidr;
 use policy_core::url::EndpointUrl;
 
-use super::parse_url;
+use super::{parse_network, parse_url};
 
 /// Prove which sources reach which target, over every IPv4 and IPv6 address.
 #[derive(Args, Debug)]
@@ -49,8 +49,4 @@ pub(crate) enum ReachFormat {
     Json,
     /// For pull requests and reports.
     Markdown,
-}
-
-fn parse_network(text: &str) -> Result<ParsedCidr, String> {
-    cidr(text).map_err(|error| error.to_string())
 }

@@ -1,8 +1,9 @@
 //! `policy reach`: which sources reach which target, proved.
 
 use std::io::{self, Write};
+use std::path::Path;
 
-use policy_core::analyse::{Destination, Judged, Reached, reach};
+use policy_core::analyse::{Destination, Disagreement, Judged, Reached, reach};
 use policy_core::compile::{CompileOptions, Program};
 use policy_core::diagnostic::printable;
 use policy_core::exchange::Ability;
@@ -13,26 +14,18 @@ use policy_core::url::EndpointUrl;
 use super::eval::load;
 use crate::cli::{Reach, ReachFormat};
 use crate::exit::{Exit, Failure, after_output};
-use crate::files::read;
+use crate::files::{Given, read};
 use crate::ip_policies;
 use crate::render::reach::{self as shown, Reaches};
 
 /// Runs `policy reach`.
 pub(crate) fn run(args: &Reach) -> Result<Exit, Failure> {
-    let mut options = CompileOptions::default();
-    options.phases = PhaseSet::new(&Phase::ALL);
-    // A proof asks no host for anything.
-    options.abilities = Ability::ALL.to_vec();
-    options.ip_policies = args.ip_policies.as_deref().map(ip_policies::given).transpose()?;
-    let program = load(&read(&args.policy)?, None, &options)?;
-    check_phases(&program)?;
+    let program = judged(&read(&args.policy)?, args.ip_policies.as_deref())?;
     args.to.iter().try_for_each(|url| check_target(&program, url))?;
     let from = RangeSet::from_networks(args.from.iter().map(|parsed| parsed.network));
     let from = (!args.from.is_empty()).then_some(&from);
-    let judged = Judged { program: &program, has_upstream: args.has_upstream };
-    let mut reached = reach(judged, from).map_err(|error| {
-        Failure::Internal(format!("{}: {error}: please report this policy", printable(program.file())))
-    })?;
+    let asked = Judged { program: &program, has_upstream: args.has_upstream };
+    let mut reached = reach(asked, from).map_err(|error| disagree(&error))?;
     reached.retain(|it| args.to.is_empty() || args.to.iter().any(|url| is_about(&program, it, url)));
     let reaches = Reaches { program: &program, reached: &reached, has_upstream: args.has_upstream };
     let mut out = Vec::new();
@@ -43,6 +36,23 @@ pub(crate) fn run(args: &Reach) -> Result<Exit, Failure> {
     }
     let mut stdout = io::stdout();
     after_output(stdout.write_all(&out).and_then(|()| stdout.flush()), Exit::Success)
+}
+
+/// A policy to prove something about.
+pub(super) fn judged(given: &Given, lists: Option<&Path>) -> Result<Program, Failure> {
+    let mut options = CompileOptions::default();
+    options.phases = PhaseSet::new(&Phase::ALL);
+    // A proof asks no host for anything.
+    options.abilities = Ability::ALL.to_vec();
+    options.ip_policies = lists.map(ip_policies::given).transpose()?;
+    let program = load(given, None, &options)?;
+    check_phases(&program)?;
+    Ok(program)
+}
+
+/// The proof disagrees with the engine.
+pub(super) fn disagree(error: &Disagreement) -> Failure {
+    Failure::Internal(format!("{}: {error}: please report this policy", printable(&error.policy)))
 }
 
 /// A policy that decides about requests too may reach more than its rules for connections say.
